@@ -1,0 +1,1 @@
+"""Simulated appliances: the same abilities as hardware drivers, fed with recorded traces."""

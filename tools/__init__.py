@@ -1,0 +1,1 @@
+"""Tools around the agent: the `homewatt` command line, the full node, the society run and the benchmarks."""
