@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Self
+from typing import Self
 
 from agent.vocabulary import Book, Level, OpenEntry, Position, Receipt, Side, SlotPrice, Tariff
 from lightclient.wire import pack, unpack
