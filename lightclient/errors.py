@@ -1,0 +1,244 @@
+"""Errors of the light client.
+
+LightClientError
+├── NodeError                what a node did; another try, or another node, can help
+│   ├── NodeSilent           no answer within the time allowed, or no connection
+│   ├── NodeGarbage          an answer that is not of the form the protocol gives it
+│   ├── RpcRefused           a JSON-RPC error
+│   ├── QueryRefused         a query answered with a code above 0
+│   └── WrongAnswer          an answer to something else than what was asked
+├── VerificationError        a header that must not be believed
+│   ├── MalformedHeader      basic checks: header, commit or validator set is not well-formed or does not belong together
+│   ├── TrustExpired         the trusting period is over: the client needs a new anchor
+│   ├── HeaderFromFuture     the header's time lies beyond the own clock and the allowed drift
+│   ├── HeaderNotLater       height or time does not lie after what is trusted
+│   ├── WrongValidators      the validator set is not the one that the trusted header announced
+│   ├── WrongSignature       a signature in the commit does not verify
+│   ├── DoubleVote           one validator stands twice in a commit
+│   ├── NotEnoughPower       at most 2/3 of the voting power signed
+│   ├── ConflictingHeader    another header than the trusted one, at its height
+│   └── WrongAnchor          the header at the anchor's height has another hash
+├── ProofError               a value or an absence that is not proven
+│   ├── MalformedProof       bytes that are not a commitment proof of the expected form
+│   └── ProofFailed          a proof that does not lead from the key and value asked to the app_hash
+├── NodeBehind               the node's newest header is older than what is already trusted
+├── StaleHeader              the newest header verifies, and is too old to act upon
+├── NothingCommitted         no state is proven yet: that takes a verified header above height 1
+└── DamagedStore             the file of what is trusted cannot be read; it is left as it is
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class LightClientError(Exception):
+    """Base of all light client errors. `retry` says whether trying again, with this node or another, can help."""
+
+    retry: ClassVar[bool] = False
+
+
+class NodeError(LightClientError):
+    """What a node did or did not do."""
+
+    retry = True
+
+
+class NodeSilent(NodeError):
+    """No answer within the time allowed, or no connection."""
+
+
+class NodeGarbage(NodeError):
+    """An answer that is not of the form the protocol gives it; `place` is the path of the field."""
+
+    def __init__(self, place: str, expected: str) -> None:
+        super().__init__(f"{place}: expected {expected}")
+        self.place = place
+        self.expected = expected
+
+
+class RpcRefused(NodeError):
+    """A JSON-RPC error, as the node worded it."""
+
+    def __init__(self, code: int, message: str, data: str) -> None:
+        super().__init__(f"{message} ({code}): {data}" if data else f"{message} ({code})")
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+class QueryRefused(NodeError):
+    """The application answered a query with a code above 0, for instance because the height is not kept any more."""
+
+    def __init__(self, code: int, log: str) -> None:
+        super().__init__(f"query refused with code {code}: {log}")
+        self.code = code
+        self.log = log
+
+
+class WrongAnswer(NodeError):
+    """The node answered something else than what was asked: `what` is the field that differs."""
+
+    def __init__(self, what: str, asked: object, got: object) -> None:
+        super().__init__(f"asked for {what} {_shown(asked)}, the answer is about {_shown(got)}")
+        self.what = what
+        self.asked = asked
+        self.got = got
+
+
+class VerificationError(LightClientError):
+    """A header that must not be believed."""
+
+
+class MalformedHeader(VerificationError):
+    """A basic check failed. `rule` says which."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+
+
+class TrustExpired(VerificationError):
+    """The trusting period is over; only a new anchor helps."""
+
+    def __init__(self, expires_at_ns: int, now_ns: int) -> None:
+        super().__init__(f"what was trusted expired at {expires_at_ns} ns, it is {now_ns} ns: a new anchor is needed")
+        self.expires_at_ns = expires_at_ns
+        self.now_ns = now_ns
+
+
+class HeaderFromFuture(VerificationError):
+    """The header's time lies beyond the own clock and the allowed drift: the node lies, or the own clock is behind."""
+
+    retry = True
+
+    def __init__(self, header_time_ns: int, now_ns: int, drift_ns: int) -> None:
+        super().__init__(f"header time {header_time_ns} ns is {header_time_ns - now_ns} ns ahead; allowed are {drift_ns} ns")
+        self.header_time_ns = header_time_ns
+        self.now_ns = now_ns
+        self.drift_ns = drift_ns
+
+
+class HeaderNotLater(VerificationError):
+    """Height or time does not lie after what is trusted. `what` is "height" or "time_ns"."""
+
+    def __init__(self, what: str, trusted: int, untrusted: int) -> None:
+        super().__init__(f"{what} {untrusted} does not lie after the trusted {trusted}")
+        self.what = what
+        self.trusted = trusted
+        self.untrusted = untrusted
+
+
+class WrongValidators(VerificationError):
+    """The set that signed is not the one that the trusted header announced for the next height."""
+
+    def __init__(self, announced: bytes, got: bytes) -> None:
+        super().__init__(f"validators_hash is {got.hex()}, announced was {announced.hex()}")
+        self.announced = announced
+        self.got = got
+
+
+class WrongSignature(VerificationError):
+    """The signature at `index` of the commit does not verify."""
+
+    def __init__(self, index: int, address: bytes) -> None:
+        super().__init__(f"signature {index} of validator {address.hex()} does not verify")
+        self.index = index
+        self.address = address
+
+
+class DoubleVote(VerificationError):
+    """One validator stands twice in a commit."""
+
+    def __init__(self, address: bytes) -> None:
+        super().__init__(f"validator {address.hex()} stands twice in the commit")
+        self.address = address
+
+
+class NotEnoughPower(VerificationError):
+    """At most 2/3 of the header's own validators signed."""
+
+    def __init__(self, signed: int, needed_above: int) -> None:
+        super().__init__(f"voting power {signed} signed, more than {needed_above} is needed")
+        self.signed = signed
+        self.needed_above = needed_above
+
+
+class ConflictingHeader(VerificationError):
+    """The node shows another header at the height of the trusted one."""
+
+    def __init__(self, height: int, trusted: bytes, got: bytes) -> None:
+        super().__init__(f"height {height}: trusted is {trusted.hex()}, the node shows {got.hex()}")
+        self.height = height
+        self.trusted = trusted
+        self.got = got
+
+
+class WrongAnchor(VerificationError):
+    """The header at the anchor's height has another hash: wrong chain, or wrong anchor."""
+
+    def __init__(self, height: int, expected: bytes, got: bytes) -> None:
+        super().__init__(f"height {height}: the anchor says {expected.hex()}, the node shows {got.hex()}")
+        self.height = height
+        self.expected = expected
+        self.got = got
+
+
+class ProofError(LightClientError):
+    """A value or an absence that is not proven; another node may prove it."""
+
+    retry = True
+
+
+class MalformedProof(ProofError):
+    """Bytes that are not a commitment proof of the expected form."""
+
+
+class ProofFailed(ProofError):
+    """The proof does not lead from the key and value asked to the app_hash. `rule` says which step failed."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+
+
+class NodeBehind(LightClientError):
+    """The node's newest header is older than what is already trusted."""
+
+    retry = True
+
+    def __init__(self, trusted_height: int, node_height: int) -> None:
+        super().__init__(f"the node stands at height {node_height}, trusted is {trusted_height}")
+        self.trusted_height = trusted_height
+        self.node_height = node_height
+
+
+class StaleHeader(LightClientError):
+    """The newest header verifies, and is too old to act upon."""
+
+    retry = True
+
+    def __init__(self, height: int, age_ns: int, freshness_ns: int) -> None:
+        super().__init__(f"header {height} is {age_ns} ns old, allowed are {freshness_ns} ns")
+        self.height = height
+        self.age_ns = age_ns
+        self.freshness_ns = freshness_ns
+
+
+class NothingCommitted(LightClientError):
+    """No state is proven yet: the state at height H is proven by header H + 1, and there is no such header above 1."""
+
+    retry = True
+
+
+class DamagedStore(LightClientError):
+    """The file of what is trusted cannot be read. It is left as it is, for a person to look at."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+def _shown(value: object) -> str:
+    return value.hex() if isinstance(value, bytes) else str(value)
