@@ -1,0 +1,132 @@
+"""Reading JSON that a node sent: every field by name and type, every mistake named by its path.
+
+Fields that nobody asks for are ignored, because newer nodes add some. Everything read has exactly one spelling (integers
+without leading zeros, upper-case hex, canonical base64), so that no byte of what is verified can be altered without notice.
+"""
+
+from __future__ import annotations
+
+import json
+from binascii import Error as Base64Error
+from binascii import a2b_base64, b2a_base64
+from typing import Any
+
+from lightclient import rfc3339
+from lightclient.errors import NodeGarbage
+
+MAX_INT64_DIGITS = 19
+MAX_INT64 = 2**63 - 1
+
+
+def load(data: bytes | str) -> Any:
+    """Parse JSON. Raises NodeGarbage."""
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise NodeGarbage("message", "JSON") from error
+
+
+class Fields:
+    """One JSON object and where it stands. Each reader raises NodeGarbage when the field is missing or of another form."""
+
+    __slots__ = ("_object", "_place")
+
+    def __init__(self, value: Any, place: str) -> None:
+        if type(value) is not dict:
+            raise NodeGarbage(place, "an object")
+        self._object: dict[str, Any] = value
+        self._place = place
+
+    def has(self, name: str) -> bool:
+        """Whether the field is there and not null."""
+        return self._object.get(name) is not None
+
+    def inner(self, name: str) -> Fields:
+        return Fields(self._object.get(name), f"{self._place}.{name}")
+
+    def objects(self, name: str) -> list[Fields]:
+        """A list of objects; null is the empty list, as Go writes it."""
+        value = self._object.get(name)
+        if value is None:
+            return []
+        if type(value) is not list:
+            raise self._wrong(name, "a list")
+        return [Fields(item, f"{self._place}.{name}[{index}]") for index, item in enumerate(value)]
+
+    def raw_list(self, name: str) -> list[Any]:
+        """A list of anything; null is the empty list."""
+        value = self._object.get(name)
+        if value is None:
+            return []
+        if type(value) is not list:
+            raise self._wrong(name, "a list")
+        return value
+
+    def text(self, name: str) -> str:
+        value = self._object.get(name)
+        if type(value) is not str:
+            raise self._wrong(name, "text")
+        return value
+
+    def flag(self, name: str) -> bool:
+        value = self._object.get(name)
+        if type(value) is not bool:
+            raise self._wrong(name, "true or false")
+        return value
+
+    def number(self, name: str) -> int:
+        """An int32 or uint32, which CometBFT writes as a JSON number; never negative in what is read here."""
+        value = self._object.get(name)
+        if type(value) is not int or not 0 <= value < 2**32:
+            raise self._wrong(name, "a number from 0 to 2^32 - 1")
+        return value
+
+    def int64(self, name: str) -> int:
+        """An int64 or uint64, which CometBFT writes as a string; never negative in what is read here."""
+        value = self._object.get(name)
+        if type(value) is not str or not value.isascii() or not value.isdigit() or len(value) > MAX_INT64_DIGITS:
+            raise self._wrong(name, "digits in quotes")
+        if (value[0] == "0" and len(value) > 1) or int(value) > MAX_INT64:
+            raise self._wrong(name, "an int64 without leading zeros")
+        return int(value)
+
+    def time_ns(self, name: str) -> int:
+        try:
+            return rfc3339.parse_ns(self.text(name))
+        except ValueError as error:
+            raise self._wrong(name, "an RFC 3339 time in UTC") from error
+
+    def hex(self, name: str) -> bytes:
+        """Bytes in upper-case hex; empty text is no bytes."""
+        text = self.text(name)
+        try:
+            value = bytes.fromhex(text)
+        except ValueError as error:
+            raise self._wrong(name, "upper-case hex") from error
+        if value.hex().upper() != text:
+            raise self._wrong(name, "upper-case hex")
+        return value
+
+    def base64(self, name: str) -> bytes:
+        """Bytes in base64; null and empty text are no bytes, as Go writes them."""
+        if self._object.get(name) is None and name in self._object:
+            return b""
+        return decode_base64(self.text(name), f"{self._place}.{name}")
+
+    def _wrong(self, name: str, expected: str) -> NodeGarbage:
+        return NodeGarbage(f"{self._place}.{name}", expected)
+
+
+def decode_base64(text: Any, place: str) -> bytes:
+    """Canonical base64. Raises NodeGarbage."""
+    try:
+        value = a2b_base64(text, strict_mode=True) if type(text) is str else None
+    except (Base64Error, ValueError) as error:
+        raise NodeGarbage(place, "base64") from error
+    if value is None or encode_base64(value) != text:
+        raise NodeGarbage(place, "base64")
+    return value
+
+
+def encode_base64(value: bytes) -> str:
+    return b2a_base64(value, newline=False).decode("ascii")
