@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.vocabulary import Decision, Order, Position, Setpoint, SlotEnergy
-from strategies.view import MarketView
+from agent.vocabulary import Decision, Order, Position, Setpoint, Side, SlotEnergy
+from strategies.forecast import expect_home_w, own_series
+from strategies.view import MarketView, in_slot_wh
+from strategies.words import cents, energy
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,25 @@ class BaseLoadSnapshot:
     own_history: tuple[SlotEnergy, ...]
 
 
-def bid(seen: BaseLoadSnapshot, rules: BaseLoadRules) -> Decision: ...
+def bid(seen: BaseLoadSnapshot, rules: BaseLoadRules) -> Decision:
+    """Buy the expected use of the next slot at the utility's ask, so that it is served whatever the others do."""
+    if not seen.market.quotes:
+        return Decision(slots=(), orders=(), reason="No market in sight: the home uses what it needs at the utility's price.")
+    quote = seen.market.quotes[0]
+    duration_s = seen.market.duration_s
+    expected_w = expect_home_w(own_series(seen.own_history, duration_s), seen.market.now_s, seen.power_w, quote.slot_s)
+    wanted_wh = min(in_slot_wh(rules.nameplate_w, duration_s), in_slot_wh(expected_w, duration_s)) - quote.position.net_wh
+    if wanted_wh <= 0:
+        return Decision((quote.slot_s,), (), "The home expects to use nothing in the next slot.")
+    ask = quote.book.tariff.ask_ueur_kwh
+    order = Order(quote.slot_s, Side.BUY, wanted_wh, ask)
+    return Decision(
+        (quote.slot_s,),
+        (order,),
+        f"The home will use about {energy(wanted_wh)}; it pays the market's price, at most {cents(ask)}.",
+    )
 
 
-def steer(seen: BaseLoadSnapshot, rules: BaseLoadRules) -> Setpoint: ...
+def steer(seen: BaseLoadSnapshot, rules: BaseLoadRules) -> Setpoint:
+    """Nothing is steered."""
+    return Setpoint(None, "The home uses what it needs.")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.vocabulary import Decision, Order, Position, Setpoint
+from agent.vocabulary import TICK_UEUR_KWH, Decision, Order, Position, Setpoint, Side
 from strategies.facts import StorageFacts
-from strategies.view import MarketView
+from strategies.outlook import prices_ahead, tariffs_ahead
+from strategies.view import MarketView, Quote, at_tariff, in_slot_wh, power_for, rivals
+from strategies.words import cents, energy, time_of_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,130 @@ class EvSnapshot:
     storage_wh: int | None = None
 
 
-def bid(seen: EvSnapshot, rules: EvRules) -> Decision: ...
+def bid(seen: EvSnapshot, rules: EvRules) -> Decision:
+    """Buy the next slot where it is among the cheapest before departure; sell what is not needed where the car allows it."""
+    if not seen.market.quotes:
+        return Decision((), (), "No market in sight: the car is charged at the last known tariff.")
+    quote, car = seen.market.quotes[0], seen.car
+    slots = (quote.slot_s,)
+    if car is None:
+        return Decision(slots, (), "No car is plugged in.")
+    if car.departs_s <= quote.slot_s:
+        return Decision(slots, (), "The car leaves before the next slot.")
+    duration_s = seen.market.duration_s
+    need_wh = car.needs_wh - in_slot_wh(seen.power_w, max(0, quote.slot_s - seen.market.now_s)) - quote.position.net_wh
+    prices = prices_ahead(
+        seen.market, quote.slot_s, -(-(car.departs_s - quote.slot_s) // duration_s), rules.storage, seen.storage_wh
+    )
+    if need_wh <= 0:
+        return _sell(seen, rules, quote, car, prices)
+    power_w = min(car.max_charge_w, rules.nameplate_w)
+    later = [
+        (price, in_slot_wh(power_w, min(duration_s, car.departs_s - quote.slot_s - index * duration_s)))
+        for index, price in enumerate(prices)
+        if index > 0
+    ]
+    room_wh = in_slot_wh(power_w, min(duration_s, car.departs_s - quote.slot_s)) - quote.position.net_wh
+    pieces = worth_now(need_wh, room_wh, later, reserve_wh=in_slot_wh(power_w, duration_s), ask=quote.book.tariff.ask_ueur_kwh)
+    orders = tuple(Order(quote.slot_s, Side.BUY, wh, limit) for limit, wh in pieces if limit >= quote.book.tariff.bid_ueur_kwh)
+    leaves = f"{energy(need_wh)} to go until {time_of_day(car.departs_s)}"
+    if orders and orders[0].limit_ueur_kwh >= quote.book.tariff.ask_ueur_kwh:
+        return Decision(slots, orders, f"{leaves}: it charges in the next slot at any market price, later is not cheaper.")
+    limit = f"at up to {cents(orders[0].limit_ueur_kwh)}" if orders else "at no price"
+    return Decision(slots, orders, f"{leaves}: it charges in the next slot {limit}, as later slots are expected to be cheaper.")
 
 
-def steer(seen: EvSnapshot, rules: EvRules) -> Setpoint: ...
+def worth_now(
+    need_wh: int, room_wh: int, later: list[tuple[int, int]], reserve_wh: int, ask: int
+) -> list[tuple[int, int]]:
+    """What the energy of the next slot is worth: (limit, Wh) pieces, best first.
+
+    Each watt-hour bought now saves the dearest one of those that would otherwise be bought later. What does not fit later
+    (less one slot in reserve) is worth any price. `later` holds (price, Wh) of the slots after the next one.
+    """
+    left_wh = min(need_wh, room_wh)
+    must_wh = min(left_wh, max(0, need_wh - max(0, sum(wh for _, wh in later) - reserve_wh)))
+    pieces = [(ask, must_wh)] if must_wh > 0 else []
+    left_wh -= must_wh
+    planned: list[tuple[int, int]] = []
+    open_wh = need_wh - must_wh
+    for price, wh in sorted(later):
+        planned.append((min(price, ask), min(wh, open_wh)))
+        open_wh -= planned[-1][1]
+        if open_wh <= 0:
+            break
+    for price, wh in reversed(planned):
+        saved_wh = min(wh, left_wh)
+        if saved_wh <= 0:
+            break
+        left_wh -= saved_wh
+        if pieces and pieces[-1][0] == price:
+            pieces[-1] = (price, pieces[-1][1] + saved_wh)
+        else:
+            pieces.append((price, saved_wh))
+    return pieces
+
+
+def _sell(seen: EvSnapshot, rules: EvRules, quote: Quote, car: PluggedCar, prices: list[int]) -> Decision:
+    """Offer what is stored above need and reserve, when that earns more than buying it back before departure costs."""
+    slots = (quote.slot_s,)
+    spare_wh = min(-car.needs_wh, car.stored_wh) - rules.reserve_wh
+    if not rules.sell or car.max_discharge_w <= 0 or car.capacity_wh <= 0:
+        return Decision(slots, (), "The car has what it needs.")
+    # What must be bought back counts as spare too, as long as it fits into the slots after the next one.
+    power_w = min(car.max_charge_w, rules.nameplate_w)
+    spare_wh = max(spare_wh, min(car.stored_wh - rules.reserve_wh, spare_wh + in_slot_wh(power_w, seen.market.duration_s) * (len(prices) - 2)))
+    sell_wh = min(spare_wh, in_slot_wh(min(car.max_discharge_w, rules.nameplate_w), seen.market.duration_s)) + quote.position.net_wh
+    if sell_wh <= 0 or len(prices) < 2:
+        return Decision(slots, (), f"The car holds {energy(car.stored_wh)}: what it needs and its reserve, nothing to sell.")
+    back = min(prices[1:])
+    cost = back * 1_000_000 // (rules.eta_charge_permille * rules.eta_discharge_permille) + rules.wear_ueur_kwh
+    offers = [level.limit_ueur_kwh for level in quote.book.sells[:1]]
+    offers += [entry.limit_ueur_kwh for entry in rivals(quote, Side.SELL)[:1]]
+    best_ask = min([quote.book.tariff.ask_ueur_kwh, *offers])
+    limit = best_ask - TICK_UEUR_KWH
+    figures = (
+        f"the car holds {energy(car.stored_wh)} and needs {energy(max(0, car.stored_wh + car.needs_wh))}; "
+        f"sellers ask {cents(best_ask)}, buying back later costs {cents(back)}, with losses and wear {cents(cost)}"
+    )
+    if limit < cost:
+        return Decision(slots, (), f"It keeps its charge: {figures}.")
+    order = Order(quote.slot_s, Side.SELL, sell_wh, max(limit, quote.book.tariff.bid_ueur_kwh))
+    return Decision(slots, (order,), f"It offers {energy(sell_wh)} at {cents(order.limit_ueur_kwh)}: {figures}.")
+
+
+def steer(seen: EvSnapshot, rules: EvRules) -> Setpoint:
+    """Charge what was bought for this slot, and in any case what no later slot can deliver before departure."""
+    car, market = seen.car, seen.market
+    if car is None:
+        return Setpoint(0, "No car is plugged in.")
+    duration_s = market.duration_s
+    end_s = market.current_slot_s + duration_s
+    power_w = min(car.max_charge_w, rules.nameplate_w)
+    must_wh = car.needs_wh - in_slot_wh(power_w, max(0, car.departs_s - end_s))
+    if must_wh > 0:
+        return Setpoint(power_w, f"It charges at full power: {energy(car.needs_wh)} are missing and there is no time to wait.")
+    if seen.position_now is None:
+        return _without_market(seen, car, power_w)
+    wanted_wh = seen.position_now.net_wh + at_tariff(seen.leftover_now, market.current_tariff)
+    if wanted_wh < 0:
+        sold_w = max(-car.max_discharge_w, power_for(wanted_wh, duration_s))
+        return Setpoint(sold_w, f"It delivers the {energy(-wanted_wh)} that it sold for this slot.")
+    if wanted_wh == 0 or car.needs_wh <= 0:
+        return Setpoint(0, "Nothing bought for this slot: it waits for a cheaper one." if car.needs_wh > 0 else "The car has what it needs.")
+    running_s = min(duration_s, car.departs_s - market.current_slot_s)
+    return Setpoint(min(power_w, -(-wanted_wh * 3600 // running_s)), f"It charges the {energy(wanted_wh)} that it bought for this slot.")
+
+
+def _without_market(seen: EvSnapshot, car: PluggedCar, power_w: int) -> Setpoint:
+    """Charge in the cheapest slots of the last known tariff."""
+    if car.needs_wh <= 0:
+        return Setpoint(0, "The car has what it needs.")
+    market = seen.market
+    slot_wh = max(1, in_slot_wh(power_w, market.duration_s))
+    count = max(1, (car.departs_s - market.current_slot_s) // market.duration_s)
+    asks = [tariff.ask_ueur_kwh for tariff in tariffs_ahead(market, market.current_slot_s, count)]
+    slots_needed = -(-car.needs_wh // slot_wh) + 1
+    if not asks or asks[0] <= sorted(asks)[min(slots_needed, len(asks)) - 1]:
+        return Setpoint(power_w, "No proven trades: it charges, as this is one of the cheapest slots of the last known tariff.")
+    return Setpoint(0, "No proven trades: it waits for a cheaper slot of the last known tariff.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.vocabulary import Tariff
+from strategies.words import DAY_S, time_of_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +42,25 @@ class Posting:
     ask_again_s: int
 
 
-def post(seen: UtilitySnapshot, rules: UtilityRules) -> Posting: ...
+def post(seen: UtilitySnapshot, rules: UtilityRules) -> Posting:
+    """Post every tariff that is public by now and not on the ledger yet, oldest first, as many as one transaction takes."""
+    public_until_s = min(known_until_s(seen.now_s, rules), seen.now_s + rules.ahead_s)
+    due = tuple(price for price in seen.prices if seen.posted_until_s <= price.slot_s < public_until_s)[: rules.most_slots]
+    if due:
+        until_s = due[-1].slot_s + seen.duration_s
+        reason = f"Prices until {time_of_day(until_s)} are public: {len(due)} tariffs posted."
+        return Posting(due, reason, ask_again_s=seen.now_s)
+    publication_s = next_publication_s(seen.now_s, rules)
+    return Posting((), f"All public prices are posted; the next are known at {time_of_day(publication_s)}.", publication_s)
+
+
+def known_until_s(now_s: int, rules: UtilityRules) -> int:
+    """The end of the last delivery day whose prices are public."""
+    day_start_s = now_s - (now_s - rules.delivery_day_starts_s) % DAY_S
+    published = next_publication_s(day_start_s, rules) <= now_s
+    return day_start_s + (2 if published else 1) * DAY_S
+
+
+def next_publication_s(now_s: int, rules: UtilityRules) -> int:
+    """The first publication after `now_s`."""
+    return now_s + DAY_S - (now_s - rules.publication_s) % DAY_S

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from agent.vocabulary import Decision, Order, Position, Setpoint
+from agent.vocabulary import TICK_UEUR_KWH, Decision, Mode, Order, Position, Setpoint, Side
 from strategies.facts import StorageFacts
-from strategies.view import MarketView
+from strategies.outlook import prices_ahead
+from strategies.view import MarketView, Quote, rivals
+from strategies.words import energy, time_of_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,82 @@ class WasherSnapshot:
     storage_wh: int | None = None
 
 
-def bid(seen: WasherSnapshot, rules: WasherRules) -> Decision: ...
+def bid(seen: WasherSnapshot, rules: WasherRules) -> Decision:
+    """Buy the next slot of a running wash, or of one that starts best in that slot. An order is the promise to start."""
+    if not seen.market.quotes:
+        return Decision((), (), "No market in sight: the wash is planned with the last known tariff.")
+    quote, wash = seen.market.quotes[0], seen.wash
+    slots, duration_s = (quote.slot_s,), seen.market.duration_s
+    if wash is None:
+        return Decision(slots, (), "No wash is waiting.")
+    if wash.started_s is not None:
+        wanted_wh = energy_between(wash, wash.started_s, quote.slot_s, duration_s) - quote.position.net_wh
+        reason = f"The wash runs and is not interrupted: it takes {energy(max(0, wanted_wh))} in the next slot."
+        return Decision(slots, _orders(quote, rules, wanted_wh), reason)
+    if wash.ready_s > quote.slot_s:
+        return Decision(slots, (), f"The wash is ready at {time_of_day(wash.ready_s)}.")
+    best_s = best_start_s(seen, rules, wash, quote.slot_s)
+    if best_s > quote.slot_s:
+        return Decision(slots, (), f"The wash waits until about {time_of_day(best_s)}, when it is expected to cost least.")
+    wanted_wh = energy_between(wash, quote.slot_s, quote.slot_s, duration_s) - quote.position.net_wh
+    reason = f"The wash starts at {time_of_day(quote.slot_s)}: no later start before {time_of_day(wash.end_by_s)} costs less."
+    return Decision(slots, _orders(quote, rules, wanted_wh), reason)
+
+
+def energy_between(wash: Wash, started_s: int, slot_s: int, duration_s: int) -> int:
+    """The energy that a wash started at `started_s` takes in the slot; its own parts may straddle two slots."""
+    total = 0
+    for index, part_wh in enumerate(wash.slot_energy_wh):
+        part_s = started_s + index * duration_s
+        overlap_s = min(part_s + duration_s, slot_s + duration_s) - max(part_s, slot_s)
+        total += part_wh * max(0, overlap_s)
+    return total // duration_s
+
+
+def best_start_s(seen: WasherSnapshot, rules: WasherRules, wash: Wash, first_s: int) -> int:
+    """The slot to start in: the cheapest whole window before the deadline, the earlier of equals; `first_s` if none is left."""
+    duration_s = seen.market.duration_s
+    length = len(wash.slot_energy_wh)
+    starts = (wash.end_by_s - first_s) // duration_s - length + 1
+    if starts <= 1 or not rules.wait:
+        return first_s
+    prices = prices_ahead(seen.market, first_s, starts + length - 1, rules.storage, seen.storage_wh)
+    costs = [sum(wh * price for wh, price in zip(wash.slot_energy_wh, prices[i:], strict=False)) for i in range(starts)]
+    return first_s + costs.index(min(costs)) * duration_s
+
+
+def _orders(quote: Quote, rules: WasherRules, wanted_wh: int) -> tuple[Order, ...]:
+    """In the call at the utility's ask, or openly one tick above the best rival and never above the ask."""
+    if wanted_wh <= 0:
+        return ()
+    ask = quote.book.tariff.ask_ueur_kwh
+    if rules.opening == "call":
+        return (Order(quote.slot_s, Side.BUY, wanted_wh, ask),)
+    bids, asks = rivals(quote, Side.BUY), rivals(quote, Side.SELL)
+    best = max([quote.book.tariff.bid_ueur_kwh, *(entry.limit_ueur_kwh for entry in (*bids[:1], *asks[:1]))])
+    limit = min(ask, best + TICK_UEUR_KWH)
+    return (Order(quote.slot_s, Side.BUY, wanted_wh, limit, Mode.OPEN),)
 
 
 def steer(seen: WasherSnapshot, rules: WasherRules) -> Setpoint:
-    """Power above 0 means: start the wash now; 0: do not start it; None: nothing to start or it runs by itself."""
-    ...
+    """Power above 0 means: start the wash now; 0: do not start it; None: nothing to start, or it runs by itself."""
+    wash, market = seen.wash, seen.market
+    if wash is None:
+        return Setpoint(None, "No wash is waiting.")
+    if wash.started_s is not None:
+        return Setpoint(None, "The wash runs and is not interrupted.")
+    if wash.ready_s > market.now_s:
+        return Setpoint(0, f"The wash is ready at {time_of_day(wash.ready_s)}.", until_s=wash.ready_s)
+    start = Setpoint(max(1, wash.slot_energy_wh[0] * 3600 // market.duration_s), "")
+    next_slot_s = market.current_slot_s + market.duration_s
+    if next_slot_s + len(wash.slot_energy_wh) * market.duration_s > wash.end_by_s:
+        return replace(start, reason=f"The wash starts now, or it would not be done by {time_of_day(wash.end_by_s)}.")
+    if not rules.wait:
+        return replace(start, reason="The wash starts as soon as it is ready, as its owner wishes.")
+    if seen.position_now is None:
+        if best_start_s(seen, rules, wash, market.current_slot_s) == market.current_slot_s and market.tariffs:
+            return replace(start, reason="No proven trades: the wash starts now, when the last known tariff is lowest.")
+        return Setpoint(0, "No proven trades: the wash waits for a cheaper slot of the last known tariff.")
+    if seen.position_now.bought_wh > 0 or any(order.side == Side.BUY for order in seen.leftover_now):
+        return replace(start, reason="The wash starts now, in the slot it ordered.")
+    return Setpoint(0, "The wash waits for a cheaper slot.")
