@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.vocabulary import Decision, Order, Position, Setpoint, Side, SlotEnergy
-from strategies.forecast import expect_home_w, own_series
+from strategies.forecast import expect_home_wh
 from strategies.view import MarketView, in_slot_wh
 from strategies.words import cents, energy
 
@@ -37,8 +37,9 @@ def bid(seen: BaseLoadSnapshot, rules: BaseLoadRules) -> Decision:
         return Decision(slots=(), orders=(), reason="No market in sight: the home uses what it needs at the utility's price.")
     quote = seen.market.quotes[0]
     duration_s = seen.market.duration_s
-    expected_w = expect_home_w(own_series(seen.own_history, duration_s), seen.market.now_s, seen.power_w, quote.slot_s)
-    wanted_wh = min(in_slot_wh(rules.nameplate_w, duration_s), in_slot_wh(expected_w, duration_s)) - quote.position.net_wh
+    now_wh = in_slot_wh(seen.power_w, duration_s)
+    expected_wh = expect_home_wh(seen.own_history, seen.market.current_slot_s, now_wh, quote.slot_s)
+    wanted_wh = min(in_slot_wh(rules.nameplate_w, duration_s), expected_wh) - quote.position.net_wh
     if wanted_wh <= 0:
         return Decision((quote.slot_s,), (), "The home expects to use nothing in the next slot.")
     ask = quote.book.tariff.ask_ueur_kwh

@@ -85,9 +85,7 @@ def bid(seen: EvSnapshot, rules: EvRules) -> Decision:
     return Decision(slots, orders, f"{leaves}: it charges in the next slot {limit}, as later slots are expected to be cheaper.")
 
 
-def worth_now(
-    need_wh: int, room_wh: int, later: list[tuple[int, int]], reserve_wh: int, ask: int
-) -> list[tuple[int, int]]:
+def worth_now(need_wh: int, room_wh: int, later: list[tuple[int, int]], reserve_wh: int, ask: int) -> list[tuple[int, int]]:
     """What the energy of the next slot is worth: (limit, Wh) pieces, best first.
 
     Each watt-hour bought now saves the dearest one of those that would otherwise be bought later. What does not fit later
@@ -124,8 +122,13 @@ def _sell(seen: EvSnapshot, rules: EvRules, quote: Quote, car: PluggedCar, price
         return Decision(slots, (), "The car has what it needs.")
     # What must be bought back counts as spare too, as long as it fits into the slots after the next one.
     power_w = min(car.max_charge_w, rules.nameplate_w)
-    spare_wh = max(spare_wh, min(car.stored_wh - rules.reserve_wh, spare_wh + in_slot_wh(power_w, seen.market.duration_s) * (len(prices) - 2)))
-    sell_wh = min(spare_wh, in_slot_wh(min(car.max_discharge_w, rules.nameplate_w), seen.market.duration_s)) + quote.position.net_wh
+    spare_wh = max(
+        spare_wh,
+        min(car.stored_wh - rules.reserve_wh, spare_wh + in_slot_wh(power_w, seen.market.duration_s) * (len(prices) - 2)),
+    )
+    sell_wh = (
+        min(spare_wh, in_slot_wh(min(car.max_discharge_w, rules.nameplate_w), seen.market.duration_s)) + quote.position.net_wh
+    )
     if sell_wh <= 0 or len(prices) < 2:
         return Decision(slots, (), f"The car holds {energy(car.stored_wh)}: what it needs and its reserve, nothing to sell.")
     back = min(prices[1:])
@@ -162,9 +165,13 @@ def steer(seen: EvSnapshot, rules: EvRules) -> Setpoint:
         sold_w = max(-car.max_discharge_w, power_for(wanted_wh, duration_s))
         return Setpoint(sold_w, f"It delivers the {energy(-wanted_wh)} that it sold for this slot.")
     if wanted_wh == 0 or car.needs_wh <= 0:
-        return Setpoint(0, "Nothing bought for this slot: it waits for a cheaper one." if car.needs_wh > 0 else "The car has what it needs.")
+        return Setpoint(
+            0, "Nothing bought for this slot: it waits for a cheaper one." if car.needs_wh > 0 else "The car has what it needs."
+        )
     running_s = min(duration_s, car.departs_s - market.current_slot_s)
-    return Setpoint(min(power_w, -(-wanted_wh * 3600 // running_s)), f"It charges the {energy(wanted_wh)} that it bought for this slot.")
+    return Setpoint(
+        min(power_w, -(-wanted_wh * 3600 // running_s)), f"It charges the {energy(wanted_wh)} that it bought for this slot."
+    )
 
 
 def _without_market(seen: EvSnapshot, car: PluggedCar, power_w: int) -> Setpoint:

@@ -10,8 +10,10 @@ No history is a valid input: then what is seen now is what is expected.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from agent.vocabulary import SlotEnergy, SlotPrice
 
@@ -89,13 +91,24 @@ def kept_permille(steps_ahead: int) -> int:
     return kept
 
 
-def expect_home_w(series: Series, now_s: int, now_w: int, at_s: int) -> int:
-    """The power of one home at `at_s`, from its own history and the power now."""
-    usual, usual_now = series.same_time(at_s), series.same_time(now_s)
+def expect_home_wh(history: Sequence[SlotEnergy], now_s: int, now_wh: int, slot_s: int) -> int:
+    """The energy of one home in a slot, from its own slots and from what the slot of `now_s` comes to (`now_wh`)."""
+    usual, usual_now = _same_slot(history, slot_s), _same_slot(history, now_s)
     if not usual:
-        return now_w
-    deviation_w = now_w - median(usual_now) if usual_now else 0
-    return median(usual) + deviation_w * kept_permille((at_s - now_s) // STEP_S) // 1000
+        return now_wh
+    deviation_wh = now_wh - median(usual_now) if usual_now else 0
+    return median(usual) + deviation_wh * kept_permille(max(1, (slot_s - now_s) // STEP_S)) // 1000
+
+
+def _same_slot(history: Sequence[SlotEnergy], slot_s: int) -> list[int]:
+    """The net energies of the same slot on the last `DAYS` days, as far as they are known."""
+    found = []
+    for day in range(1, DAYS + 1):
+        wanted_s = slot_s - day * DAY_S
+        index = bisect_left(history, wanted_s, key=attrgetter("slot_s"))
+        if index < len(history) and history[index].slot_s == wanted_s:
+            found.append(history[index].net_wh)
+    return found
 
 
 def expect_sun_w(series: Series, now_s: int, now_w: int, first_s: int, count: int) -> list[int]:
