@@ -51,6 +51,7 @@ class Refusal(IntEnum):
     READING_IMPLAUSIBLE = 54
     UNKNOWN_PARTY = 60
     TRANSFER_ZERO = 61
+    BALANCE_TOO_LARGE = 62
 
 
 SENTENCES: dict[Refusal, str] = {
@@ -92,4 +93,5 @@ SENTENCES: dict[Refusal, str] = {
     Refusal.READING_IMPLAUSIBLE: "the energy is more than 1.05 times nameplate allows",
     Refusal.UNKNOWN_PARTY: "no party of this society has this id",
     Refusal.TRANSFER_ZERO: "a transfer of nothing",
+    Refusal.BALANCE_TOO_LARGE: "no account holds more than 10^18 ueur",
 }

@@ -198,7 +198,7 @@ class OrderRecord(Flat):
     mode: int
     all_or_nothing: int
     position: int
-    """Place in ledger order: a counter of the book, unique within the slot."""
+    """Place in ledger order: height x 2^20 plus the index of the transaction within its block."""
 
 
 @dataclass(frozen=True, slots=True)
