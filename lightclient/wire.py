@@ -23,6 +23,8 @@ ID_BYTES: Final = 20
 SIGNATURE_BYTES: Final = 64
 P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 ENVELOPE_FIELDS: Final = 6
+MAX_DEPTH: Final = 8
+"""Arrays within arrays. Without a fixed limit the interpreter's stack would decide, differently on every node."""
 
 
 class Malformed(ValueError):
@@ -61,17 +63,19 @@ def unpack(data: bytes) -> Any:
         value = msgpack.unpackb(data, use_list=False, raw=False, strict_map_key=True)
     except (ValueError, msgpack.exceptions.UnpackException, UnicodeDecodeError, RecursionError) as error:
         raise Malformed(str(error)) from error
-    _check_types(value)
+    _check_types(value, 0)
     if pack(value) != data:
         raise Malformed("not the canonical encoding")
     return value
 
 
-def _check_types(value: Any) -> None:
+def _check_types(value: Any, depth: int) -> None:
     kind = type(value)
     if kind is tuple:
+        if depth == MAX_DEPTH:
+            raise Malformed(f"arrays nest deeper than {MAX_DEPTH}")
         for item in value:
-            _check_types(item)
+            _check_types(item, depth + 1)
     elif kind is str:
         if not value.isascii():
             raise Malformed("text is not ASCII")
