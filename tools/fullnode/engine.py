@@ -155,7 +155,6 @@ class SoloEngine:
         self._validators_hash = hashing.validators_hash(self.validators)
         self._consensus_hash = genesis.consensus_hash
         self._listeners: list[BlockListener] = []
-        self._next_block: asyncio.Future[None] | None = None
         self._first_tx = asyncio.Event()
         self._tip = self._resume()
 
@@ -180,12 +179,6 @@ class SoloEngine:
         """Call `listener` after every block; the returned function ends that."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
-
-    async def wait_block(self) -> None:
-        """Return when the next block has been committed."""
-        if self._next_block is None:
-            self._next_block = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._next_block)
 
     async def run(self) -> None:
         """Cut blocks by the clock until cancelled."""
@@ -231,7 +224,8 @@ class SoloEngine:
         self._tip = _Tip.after(block.signed_header, results)
         self.mempool.committed(txs, results.tx_results)
         self._prune(retain_height)
-        self._announce(block)
+        for listener in tuple(self._listeners):
+            listener(block)
         return block
 
     def _next_cut_ns(self) -> int:
@@ -251,13 +245,6 @@ class SoloEngine:
     def _prune(self, retain_height: int) -> None:
         if self._retention is not None and self.height % _PRUNE_EVERY == 0:
             self.store.prune_below(self._retention.lowest_kept(self.height, retain_height))
-
-    def _announce(self, block: CommittedBlock) -> None:
-        waiting, self._next_block = self._next_block, None
-        if waiting is not None and not waiting.done():
-            waiting.set_result(None)
-        for listener in tuple(self._listeners):
-            listener(block)
 
     def _resume(self) -> _Tip:
         """Start the chain, or replay what the application has not seen."""

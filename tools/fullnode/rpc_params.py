@@ -105,3 +105,22 @@ def read(signature: Signature, params: Any) -> dict[str, Any]:
         if value is not None and (reader := signature.get(name)) is not None:
             found[name] = reader(value)
     return found
+
+
+def read_uri(signature: Signature, query: Mapping[str, str]) -> dict[str, Any]:
+    """Decode the query string of the GET form: numbers bare, bytes as 0x... or "text", text in quotes, true or false.
+
+    Raises ParamError.
+    """
+    return {name: _read_uri_value(signature[name], value) for name, value in query.items() if value and name in signature}
+
+
+def _read_uri_value(reader: Reader, value: str) -> Any:
+    quoted = value[1:-1] if len(value) >= 2 and value[0] == value[-1] == '"' else None
+    if reader in (base64_bytes, hex_bytes):
+        if value[:2].lower() == "0x":
+            return hex_bytes(value[2:])
+        return reader(value) if quoted is None else quoted.encode()
+    if reader is boolean and value in ("true", "false"):
+        return value == "true"
+    return reader(value if quoted is None else quoted)
