@@ -227,7 +227,7 @@ def _header(fields: Fields) -> Header:
     return Header(
         version_block=version.int64("block"),
         version_app=version.int64("app"),
-        chain_id=fields.text("chain_id"),
+        chain_id=fields.ascii("chain_id"),
         height=fields.int64("height"),
         time_ns=fields.time_ns("time"),
         last_block_id=_block_id(fields.inner("last_block_id")),

@@ -68,6 +68,12 @@ class Fields:
             raise self._wrong(name, "text")
         return value
 
+    def ascii(self, name: str) -> str:
+        text = self.text(name)
+        if not text.isascii():
+            raise self._wrong(name, "ASCII text")
+        return text
+
     def flag(self, name: str) -> bool:
         value = self._object.get(name)
         if type(value) is not bool:
