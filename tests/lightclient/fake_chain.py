@@ -1,0 +1,215 @@
+"""A chain that behaves: real keys, headers, commits and state proofs, any number of validators, and a node that may lie."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from lightclient import hashing, rpcjson
+from lightclient.blocks import (
+    BLOCK_PROTOCOL,
+    ZERO_TIME_NS,
+    BlockId,
+    BlockIdFlag,
+    Commit,
+    CommitSig,
+    Header,
+    LightBlock,
+    SignedHeader,
+    Validator,
+    ValidatorSet,
+)
+from lightclient.options import Options, TrustAnchor
+from lightclient.strictjson import decode_base64, encode_base64
+from lightclient.transport import BytesTransport
+from tools.fullnode.smt import Tree
+
+CHAIN_ID = "fake-1"
+SECOND_NS = 10**9
+START_NS = 1_700_000_000 * SECOND_NS
+OPTIONS = Options(CHAIN_ID, trusting_period_ns=86_400 * SECOND_NS, freshness_ns=30 * SECOND_NS)
+
+Lie = Callable[[str, Mapping[str, Any], Any], Any]
+
+
+def key_of(number: int) -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.from_private_bytes(sha256(b"validator %d" % number).digest())
+
+
+@dataclass(frozen=True)
+class Member:
+    """A validator with its private key."""
+
+    number: int
+    power: int = 10
+
+    @property
+    def validator(self) -> Validator:
+        return Validator(key_of(self.number).public_key().public_bytes_raw(), self.power)
+
+
+def ordered(members: Sequence[Member]) -> list[Member]:
+    return sorted(members, key=lambda member: (-member.power, hashing.address(member.validator.public_key)))
+
+
+def set_of(members: Sequence[Member]) -> ValidatorSet:
+    return ValidatorSet(tuple(member.validator for member in ordered(members)))
+
+
+def sign(header: Header, members: Sequence[Member], absent: Sequence[int] = (), nil: Sequence[int] = ()) -> LightBlock:
+    """The header with a commit of its validators; `absent` and `nil` name those who did not vote for it."""
+    block_id = BlockId(hashing.header_hash(header), 1, sha256(b"parts").digest())
+    unsigned = Commit(header.height, 0, block_id, ())
+    votes = []
+    for member in ordered(members):
+        if member.number in absent:
+            votes.append(CommitSig(BlockIdFlag.ABSENT, b"", ZERO_TIME_NS, b""))
+            continue
+        flag = BlockIdFlag.NIL if member.number in nil else BlockIdFlag.COMMIT
+        vote = CommitSig(flag, hashing.address(member.validator.public_key), header.time_ns + 5, b"")
+        signature = key_of(member.number).sign(hashing.commit_sign_bytes(header.chain_id, unsigned, vote))
+        votes.append(replace(vote, signature=signature))
+    return LightBlock(SignedHeader(header, replace(unsigned, signatures=tuple(votes))), set_of(members))
+
+
+class FakeChain:
+    """Blocks every second. State changes of a block show in the next header's app_hash."""
+
+    def __init__(self, members: Sequence[Member] = (Member(1),)) -> None:
+        self.blocks: list[LightBlock] = []
+        self.states = [Tree().update_many([(b"genesis", b"1")])]
+        self.members = list(members)
+        self.now_ns = START_NS
+        self.lie: Lie | None = None
+        self.calls: list[str] = []
+        self.txs: set[bytes] = set()
+        self.listeners: list[Callable[[], None]] = []
+
+    @property
+    def anchor(self) -> TrustAnchor:
+        return TrustAnchor(1, self.blocks[0].signed_header.hash)
+
+    def next_header(self, next_members: Sequence[Member] | None = None) -> Header:
+        """The header that would come next; `next_members` sign the one after it."""
+        previous = self.blocks[-1].signed_header if self.blocks else None
+        return Header(
+            version_block=BLOCK_PROTOCOL,
+            version_app=1,
+            chain_id=CHAIN_ID,
+            height=len(self.blocks) + 1,
+            time_ns=self.now_ns,
+            last_block_id=previous.commit.block_id if previous else BlockId(),
+            last_commit_hash=hashing.commit_hash(previous.commit) if previous else hashing.data_hash([]),
+            data_hash=hashing.data_hash([]),
+            validators_hash=hashing.validators_hash(set_of(self.members)),
+            next_validators_hash=hashing.validators_hash(set_of(next_members or self.members)),
+            consensus_hash=hashing.consensus_hash(22_020_096, -1),
+            app_hash=self.states[-1].root,
+            last_results_hash=hashing.last_results_hash([]),
+            evidence_hash=hashing.data_hash([]),
+            proposer_address=hashing.address(ordered(self.members)[0].validator.public_key),
+        )
+
+    def cut(
+        self, changes: Mapping[bytes, bytes | None] | None = None, next_members: Sequence[Member] | None = None
+    ) -> LightBlock:
+        block = sign(self.next_header(next_members), self.members)
+        self.blocks.append(block)
+        self.states.append(self.states[-1].update_many((changes or {}).items()))
+        self.members = list(next_members or self.members)
+        self.now_ns += SECOND_NS
+        for listener in self.listeners:
+            listener()
+        return block
+
+    def transport(self) -> BytesTransport:
+        """A node of this chain; `lie`, when set, may alter every result before it is sent."""
+
+        async def handle(request: bytes) -> bytes:
+            return self.answer(request)
+
+        return BytesTransport(handle, self.subscribe)
+
+    def ask(self, method: str, params: Mapping[str, Any]) -> Any:
+        """The result of one call, decoded from its JSON."""
+        request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        return json.loads(self.answer(json.dumps(request).encode()))["result"]
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener)
+
+    def answer(self, request: bytes) -> bytes:
+        call = json.loads(request)
+        method, params = call["method"], call["params"]
+        self.calls.append(method)
+        try:
+            result = getattr(self, f"_{method}")(**params)
+        except LookupError as error:
+            refusal = {"code": -32603, "message": "Internal error", "data": str(error.args[0])}
+            return json.dumps({"jsonrpc": "2.0", "id": call["id"], "error": refusal}).encode()
+        if self.lie is not None:
+            result = self.lie(method, params, json.loads(json.dumps(result)))
+        return json.dumps({"jsonrpc": "2.0", "id": call["id"], "result": result}).encode()
+
+    def _at(self, height: str | None) -> LightBlock:
+        number = len(self.blocks) if height is None else int(height)
+        if not 1 <= number <= len(self.blocks):
+            raise LookupError(f"height {number} must be less than or equal to the current blockchain height")
+        return self.blocks[number - 1]
+
+    def _commit(self, height: str | None = None) -> Any:
+        signed = self._at(height).signed_header
+        shown = {"header": rpcjson.header_to_json(signed.header), "commit": rpcjson.commit_to_json(signed.commit)}
+        return {"signed_header": shown, "canonical": height is not None}
+
+    def _validators(self, height: str, page: str, per_page: str) -> Any:
+        everyone = rpcjson.validators_to_json(self._at(height).validators)
+        first = (int(page) - 1) * int(per_page)
+        shown = everyone[first : first + int(per_page)]
+        return {"block_height": height, "validators": shown, "count": str(len(shown)), "total": str(len(everyone))}
+
+    def _abci_query(self, path: str, data: str, height: str, prove: bool) -> Any:
+        assert path == "/key"
+        assert prove
+        key, state = bytes.fromhex(data), self.states[int(height)]
+        value = state.get(key)
+        op = {"type": "ics23:smt", "key": encode_base64(key), "data": encode_base64(state.prove(key))}
+        response = {
+            "code": 0,
+            "log": "",
+            "info": "",
+            "index": "0",
+            "key": encode_base64(key),
+            "value": encode_base64(value) if value else None,
+            "proofOps": {"ops": [op]},
+            "height": height,
+            "codespace": "",
+        }
+        return {"response": response}
+
+    def _broadcast_tx_sync(self, tx: str) -> Any:
+        data = decode_base64(tx, "tx")
+        if data in self.txs:
+            raise LookupError("tx already exists in cache")
+        self.txs.add(data)
+        return {"code": 0, "data": "", "log": "", "codespace": "", "hash": sha256(data).hexdigest().upper()}
+
+
+class FakeClock:
+    """Stands where it is put."""
+
+    def __init__(self, chain: FakeChain) -> None:
+        self._chain = chain
+        self.ahead_ns = 0
+
+    def now_ns(self) -> int:
+        return self._chain.now_ns + self.ahead_ns
+
+    def monotonic_ns(self) -> int:
+        return self.now_ns()
