@@ -26,8 +26,8 @@ class Pending:
 
     last_block_ns: int
     """Header time of the last block."""
-    app_hash_changed: bool
-    """The last block left a state that no header has signed yet."""
+    unproven: bool
+    """The last block left a state that only the next header lets clients prove."""
     first_tx_ns: int | None
     """Arrival of the oldest waiting transaction."""
     due_s: int | None
@@ -38,7 +38,7 @@ def next_cut_ns(policy: BlockPolicy, pending: Pending) -> int:
     """Unix time in nanoseconds of the next block; a time gone by means now."""
     soonest_ns = pending.last_block_ns + policy.gather_ns
     wishes = [pending.last_block_ns + policy.heartbeat_ns]
-    if pending.app_hash_changed:
+    if pending.unproven:
         wishes.append(soonest_ns)
     if pending.first_tx_ns is not None:
         wishes.append(max(pending.first_tx_ns + policy.gather_ns, soonest_ns))

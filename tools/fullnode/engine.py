@@ -100,8 +100,8 @@ class _Tip:
     commit: Commit
     app_hash: bytes
     results_hash: bytes
-    app_hash_changed: bool
-    """No header has signed this app_hash yet."""
+    unproven: bool
+    """No client can prove this state before the next header. (The first state that can be asked for is that of height 1.)"""
 
     @classmethod
     def after(cls, signed: SignedHeader, results: FinalizedBlock) -> _Tip:
@@ -112,7 +112,7 @@ class _Tip:
             commit=signed.commit,
             app_hash=results.app_hash,
             results_hash=hashing.last_results_hash(hashed),
-            app_hash_changed=results.app_hash != signed.header.app_hash,
+            unproven=results.app_hash != signed.header.app_hash or signed.height == 1,
         )
 
     @classmethod
@@ -232,7 +232,7 @@ class SoloEngine:
         tip = self._tip
         if tip.height == 0:
             return self.genesis.time_ns
-        pending = Pending(tip.time_ns, tip.app_hash_changed, self.mempool.first_arrival_ns, self.app.next_due_s())
+        pending = Pending(tip.time_ns, tip.unproven, self.mempool.first_arrival_ns, self.app.next_due_s())
         return next_cut_ns(self._policy, pending)
 
     def _sign(self, header: Header, signed_id: BlockId) -> Commit:

@@ -36,10 +36,10 @@ class RpcServer:
     @contextlib.asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[tuple[str, int]]:
         """Listen within the block and give the address; port 0 takes a free one. Raises OSError."""
-        runner = web.AppRunner(self._application(), access_log=None)
+        runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_CLOSE_WAIT_S)
         await runner.setup()
         try:
-            site = web.TCPSite(runner, host, port, shutdown_timeout=_CLOSE_WAIT_S)
+            site = web.TCPSite(runner, host, port)
             await site.start()
             address = runner.addresses[0]
             yield address[0], address[1]

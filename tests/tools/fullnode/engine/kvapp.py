@@ -47,7 +47,9 @@ class KeyValueApp:
             self.due_s = None
         good = {tx: height.to_bytes(8, "big") for tx in txs if not tx.startswith(b"bad")}
         self._finalized = self.disk.states[-1].update_many(sorted(good.items())) if good else self.disk.states[-1]
-        results = [TxResult(9, b"", "refused") if tx.startswith(b"bad") else TxResult(0, sha256(tx).digest()[:4]) for tx in txs]
+        results = [
+            TxResult(9, b"\x09", "refused") if tx.startswith(b"bad") else TxResult(0, sha256(tx).digest()[:4]) for tx in txs
+        ]
         return FinalizedBlock(
             tuple(result for tx, result in zip(txs, results, strict=True) if tx != b"due"), self._finalized.root
         )
