@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from agent.vocabulary import Clock
+from lightclient import keys
 from lightclient.blocks import SignedHeader
 from lightclient.options import TrustAnchor
 from lightclient.values import Account
-from lightclient import keys
 from tools.fullnode.abci import AppInfo, FinalizedBlock, QueryResult, TxResult
 from tools.fullnode.answers import Answers, NodeIdentity
 from tools.fullnode.blockstore import BlockStore, CommittedBlock
