@@ -42,7 +42,8 @@ class PluggedCar:
 
 @dataclass(frozen=True, slots=True)
 class EvSnapshot:
-    """`power_w` is the charger's power now; `storage_wh` the charge of the society's battery as last settled, None: unknown."""
+    """`power_w` is the charger's power now; `storage_wh` the charge of the society's battery where it is public, None: it is
+    read from prices."""
 
     market: MarketView
     position_now: Position | None

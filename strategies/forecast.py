@@ -23,8 +23,8 @@ DAYS = 7
 STEP_S = 900
 """All forecasting is done on quarters of an hour, whatever the slot."""
 DAY_STEPS = DAY_S // STEP_S
-KEPT_PERMILLE = 950
-"""Part of the present deviation that is left after one step (0.95^4 = 0.81 per hour)."""
+KEPT_PERMILLE = 850
+"""Part of the present deviation that is left after one step (0.85^4 = 0.52 per hour)."""
 SMOOTH_STEPS = 3
 """The upper edge of the envelope is smoothed over so many steps to both sides."""
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from statistics import median
 
 from agent.vocabulary import Book, Decision, Kind, Order, Position, Receipt, Setpoint, Side, SlotEnergy, SlotPrice
-from strategies import base_load, battery, ev, passive, solar, utility, washer
+from strategies import base_load, battery, ev, freezer, passive, solar, utility, washer
 from strategies.facts import StorageFacts
 from strategies.view import MarketView, Quote
-from tools.bench.race_world import UEUR, BatteryPlant, ChargerPlant, WasherPlant, World, load_spot, load_world
+from tools.bench.race_world import UEUR, BatteryPlant, ChargerPlant, FreezerPlant, WasherPlant, World, load_spot, load_world
 from tools.fullnode.auction import CallOrder, uniform_price_call
 from tools.fullnode.settlement import GridFlow, Metered, at_tariff_ueur, settle_slot
 
@@ -39,6 +39,8 @@ class Options:
     strategies: str = "programme"
     balance: bool = True
     settled_after: int = 2
+    freezers: bool = False
+    """One per home. The reference costs have none."""
     plan: bool = True
     """EVs and washers forecast prices with the battery's programme; False: from the price history alone."""
 
@@ -79,6 +81,8 @@ class Outcome:
     ev_need_wh: int = 0
     late_washers: int = 0
     imbalance_wh: int = 0
+    freezer_c: list[float] = field(default_factory=list)
+    """Coldest and warmest air of all freezers."""
     messages: int = 0
     devices: int = 0
     society_ueur: int = 0
@@ -107,6 +111,10 @@ class Outcome:
         return {party: round(over / UEUR, 2) for party, over in excess.items() if over > 0}
 
 
+def _call_orders(side: list[tuple[Meter, Order]]) -> list[CallOrder]:
+    return [CallOrder(b"", order.limit_ueur_kwh, order.energy_wh, i) for i, (_, order) in enumerate(side)]
+
+
 class Race:
     """One building, slot by slot."""
 
@@ -118,7 +126,11 @@ class Race:
         self.chargers = [Meter(f"charger {i + 1}", Kind.EV, homes[i]) for i in range(len(world.sessions))]
         self.sun = Meter("array", Kind.SOLAR, "array")
         self.store = Meter("battery", Kind.BATTERY, "battery")
-        self.meters = [*self.loads, *self.washers, *self.chargers, self.sun, self.store]
+        self.freezers = [
+            Meter(f"freezer {i + 1}", Kind.FREEZER, home) for i, home in enumerate(homes if options.freezers else [])
+        ]
+        self.boxes = [FreezerPlant() for _ in self.freezers]
+        self.meters = [*self.loads, *self.washers, *self.chargers, *self.freezers, self.sun, self.store]
         self.battery = BatteryPlant(world.battery_capacity_wh * 1000, world.battery_power_w, world.battery_start_wh * 1000)
         self.cars = [ChargerPlant(sessions) for sessions in world.sessions]
         self.washes = [WasherPlant(jobs) for jobs in world.jobs]
@@ -129,9 +141,10 @@ class Race:
         planner = facts if options.plan else None
         self.ev_rules = ev.EvRules(storage=planner)
         self.washer_rules = washer.WasherRules(storage=planner)
+        self.freezer_rules = freezer.FreezerRules()
         self.solar_rules = solar.SolarRules(nameplate_w=200_000)
-        opening = "middle" if options.strategies == "middle" else "programme"
-        self.battery_rules = battery.BatteryRules(facts, opening=opening, balance=options.balance)
+        rules = battery.BatteryRules(facts, balance=options.balance)
+        self.battery_rules = replace(rules, opening="middle") if options.strategies == "middle" else rules
         self.is_passive = options.strategies == "passive"
 
     def run(self) -> Outcome:
@@ -144,6 +157,10 @@ class Race:
             self.outcome.unmet_ev_wh += car.unmet_wh
             self.outcome.ev_need_wh += sum(session.need_wh for session in sessions)
         self.outcome.late_washers = sum(plant.late + len(plant.jobs) - len(plant.done) for plant in self.washes)
+        self.outcome.freezer_c = [
+            min((b.coldest_c for b in self.boxes), default=0),
+            max((b.warmest_c for b in self.boxes), default=0),
+        ]
         taken_mwh = self.world.battery_start_wh * 1000 - self.battery.stored_mwh
         self.outcome.stored_ueur = round(median(t.ask_ueur_kwh for t in self.world.tariffs)) * taken_mwh // 1_000_000
         for meter in self.meters:
@@ -174,11 +191,7 @@ class Race:
             self.outcome.messages += len(decision.orders)
             for order in decision.orders:
                 (buys if order.side == Side.BUY else sells).append((meter, order))
-        sides = [
-            [CallOrder(b"", order.limit_ueur_kwh, order.energy_wh, i) for i, (_, order) in enumerate(side)]
-            for side in (buys, sells)
-        ]
-        call = uniform_price_call(*sides, tariff)
+        call = uniform_price_call(_call_orders(buys), _call_orders(sells), tariff)
         receipts: dict[str, list[Receipt]] = {meter.name: [] for meter in self.meters}
         leftover: dict[str, list[Order]] = {meter.name: [] for meter in self.meters}
         fills = [*zip(buys, call.buy_fills_wh, strict=True), *zip(sells, call.sell_fills_wh, strict=True)]
@@ -199,9 +212,8 @@ class Race:
         )
 
     def _indexed(self) -> list[tuple[Meter, int]]:
-        return [
-            (m, i) for part in (self.loads, self.washers, self.chargers, [self.sun], [self.store]) for i, m in enumerate(part)
-        ]
+        kinds = (self.loads, self.washers, self.chargers, self.freezers, [self.sun], [self.store])
+        return [(meter, index) for kind in kinds for index, meter in enumerate(kind)]
 
     def _bid(self, meter: Meter, index: int, market: MarketView, slot: int) -> Decision:
         if meter.kind is Kind.BASE_LOAD:
@@ -212,6 +224,8 @@ class Race:
             return solar.bid(solar.SolarSnapshot(market, None, (), meter.power_w, self._own(meter)), self.solar_rules)
         if meter.kind is Kind.WASHER:
             return washer.bid(self._wash(index, market, slot - 1), self.washer_rules)
+        if meter.kind is Kind.FREEZER:
+            return freezer.bid(self._box(index, market), self.freezer_rules)
         if meter.kind is Kind.EV:
             return ev.bid(self._car(index, market), self.ev_rules)
         return battery.bid(self._battery(market, self._others_w()), self.battery_rules)
@@ -254,6 +268,24 @@ class Race:
             wash = washer.Wash(ready_s, end_s, job.slot_wh, started_s)
         return washer.WasherSnapshot(market, meter.position, meter.leftover, wash)
 
+    def _box(self, index: int, market: MarketView) -> freezer.FreezerSnapshot:
+        meter, box = self.freezers[index], self.boxes[index]
+        air_mc, power_w = round(box.air_c * 1000), box.power_w if box.on else 0
+        return freezer.FreezerSnapshot(market, meter.position, meter.leftover, air_mc, power_w, box.off_since_s)
+
+    def _cool(self, index: int, market: MarketView) -> int:
+        """Run a freezer through a slot, asking its strategy whenever it wants to be asked; returns its energy in Wh."""
+        box, end_s = self.boxes[index], market.now_s + market.duration_s
+        used_wh = int(box.used_mwh) // 1000
+        while market.now_s < end_s:
+            seen = self._box(index, market)
+            steer = passive.steer_freezer if self.is_passive else freezer.steer
+            setpoint = steer(seen, self.freezer_rules)
+            until_s = min(end_s, max(market.now_s + 1, setpoint.until_s or end_s))
+            box.step((setpoint.power_w or 0) > 0, market.now_s, until_s - market.now_s)
+            market = replace(market, now_s=until_s)
+        return int(box.used_mwh) // 1000 - used_wh
+
     def _deliver(self, slot: int) -> None:
         """The slot happens: everybody acts on what was traded, meters count, the slot is settled."""
         world, tariff = self.world, self.world.tariffs[slot]
@@ -271,6 +303,8 @@ class Race:
             look = self._wash(index, market, slot)
             order = passive.steer_washer(look, self.washer_rules) if self.is_passive else washer.steer(look, self.washer_rules)
             meter.record(slot_s, plant.run((order.power_w or 0) > 0, slot), duration_s)
+        for index, meter in enumerate(self.freezers):
+            meter.record(slot_s, self._cool(index, market), duration_s)
         others_w = self._others_w()
         rest = Setpoint(0, "passive")
         setpoint = rest if self.is_passive else battery.steer(self._battery(market, others_w), self.battery_rules)
@@ -326,6 +360,7 @@ def figures(world: World, raced: Outcome, still: Outcome) -> dict[str, object]:
         "flexibility_captured": round((netting - cost) / (netting - best), 3) if best else None,
         "grid_peak_kw": round(raced.peak_w / 1000, 1),
         "unmet_ev_share": round(raced.unmet_ev_wh / max(1, raced.ev_need_wh), 4),
+        "freezers_c": [round(c, 2) for c in raced.freezer_c],
         "late_washers": raced.late_washers,
         "messages_per_device_slot": round(raced.messages / raced.devices / world.slots, 2),
         "imbalance_kwh": raced.imbalance_wh // 1000,
@@ -347,6 +382,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, help="default: to the end of the scenario")
     parser.add_argument("--no-balance", action="store_true", help="the battery only follows its position")
     parser.add_argument("--strategies", choices=("programme", "middle", "passive"), default="programme")
+    parser.add_argument("--freezers", action="store_true", help="one per home; the reference costs have none")
     parser.add_argument("--prices", type=Path, help="hourly day-ahead prices (CSV) of another year in place of the scenario's")
     parser.add_argument("--weeks-later", type=int, default=0, help="move those prices by so many weeks")
     parser.add_argument("--adder", type=float, default=0.09, help="EUR/kWh that the utility adds to --prices")
@@ -361,7 +397,7 @@ def main() -> None:
         first = args.start_day * day
         world = world.window(first, min(world.slots - first, (args.days or world.slots) * day))
     started_s = time.perf_counter()
-    raced, still = race(world, Options(args.strategies, not args.no_balance, args.settled_after))
+    raced, still = race(world, Options(args.strategies, not args.no_balance, args.settled_after, args.freezers))
     print(json.dumps(figures(world, raced, still) | {"wall_s": round(time.perf_counter() - started_s, 1)}, indent=2))
 
 

@@ -12,7 +12,8 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from math import exp
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def load_spot(path: Path, start_s: int, duration_s: int, slots: int) -> list[int
 def registered(kwh: Iterable[float]) -> tuple[int, ...]:
     """Wh per slot of a register that floors the exact cumulative energy."""
     totals = [0, *(total // 1000 for total in accumulate(round(value * UEUR) for value in kwh))]
-    return tuple(after - before for before, after in zip(totals, totals[1:], strict=False))
+    return tuple(after - before for before, after in pairwise(totals))
 
 
 def _session(raw: dict[str, Any]) -> Session:
@@ -233,3 +234,26 @@ class WasherPlant:
             self.done.add(job)
             self.started = None
         return wh
+
+
+@dataclass(slots=True)
+class FreezerPlant:
+    """A freezer of one heat capacity, in floats: this is the world, not an account. Defaults as in `FreezerRules`."""
+
+    air_c: float = -18.0
+    on: bool = False
+    off_since_s: int | None = None
+    warmest_c: float = -18.0
+    coldest_c: float = -18.0
+    used_mwh: float = 0.0
+    power_w: int = 157
+
+    def step(self, on: bool, now_s: int, seconds: int) -> None:
+        """Run or rest for some seconds."""
+        if self.on and not on:
+            self.off_since_s = now_s
+        self.on = on
+        settles_c = 20.0 - (self.power_w * 1.6 if on else 0.0) / 1.0
+        self.air_c = settles_c + (self.air_c - settles_c) * exp(-seconds * 1.0 / 65_000)
+        self.warmest_c, self.coldest_c = max(self.warmest_c, self.air_c), min(self.coldest_c, self.air_c)
+        self.used_mwh += self.power_w * seconds / 3.6 if on else 0.0
