@@ -14,6 +14,7 @@ from lightclient.messages import (
     AcceptOrder,
     BlockProgram,
     CancelOrder,
+    CommittedReading,
     Message,
     OpenReading,
     PlaceOrder,
@@ -37,6 +38,7 @@ from tools.fullnode.registry import Registry
 from tools.fullnode.sequences import HOUR_S, Sequences, Used
 from tools.fullnode.settling import Settling
 from tools.fullnode.slottimes import DAY_S
+from tools.fullnode.smt import Tree
 from tools.fullnode.state import KEPT_TREES, State
 from tools.fullnode.storage import Storage
 from tools.fullnode.tariffs import Tariffs
@@ -121,14 +123,17 @@ class Ledger:
         if isinstance(admitted, Refusal):
             return _result(admitted)
         envelope, message = admitted.envelope, admitted.message
-        if _expired(admitted, self._finalized_height + 1):
-            return _result(Refusal.EXPIRED)
-        if isinstance(message, OpenReading):
+        refusal = Refusal.OK
+        if not admitted.is_reading:
+            refusal = self._rules.sequences.committed(envelope.sender).judge(envelope.seq)
+        if not refusal and _expired(admitted, self._state.height + 1):
+            refusal = Refusal.EXPIRED
+        if not refusal and isinstance(message, CommittedReading):
+            refusal = Refusal.COMMITTED_READING
+        if not refusal and isinstance(message, OpenReading):
             stored = self._state.committed(keys.reading(envelope.sender, message.slot_s))
-            return _result(self._rules.metering.judge_repeat(message, stored))
-        if admitted.is_reading:
-            return _result(Refusal.COMMITTED_READING)
-        return _result(self._rules.sequences.committed(envelope.sender).judge(envelope.seq))
+            refusal = self._rules.metering.judge_repeat(message, stored)
+        return _result(refusal)
 
     def finalize_block(self, height: int, time_ns: int, txs: Sequence[bytes]) -> FinalizedBlock:
         """Run a block: overdue gates, then the transactions, then settlements, then what the dispute time ends."""
@@ -152,6 +157,10 @@ class Ledger:
         self._state.commit(self._finalized_height)
         self._rules.sequences.commit()
         return 0 if self._archive else max(0, self._finalized_height - KEPT_TREES)
+
+    def tree(self) -> Tree:
+        """The whole of the last committed state, for audits and reports beside the protocol."""
+        return self._state.tree_at(self._state.height) or Tree()
 
     def next_due_s(self) -> int | None:
         rules = self._rules

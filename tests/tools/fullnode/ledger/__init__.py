@@ -1,0 +1,1 @@
+"""The ledger rules, rule by rule, and their invariants over random histories."""
