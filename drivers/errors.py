@@ -1,9 +1,10 @@
 """Errors of drivers.
 
 DriverError
-├── DeviceSilent       no answer within the time allowed; trying again can help
-├── ImplausibleReading an answer that physics or the device's own limits exclude; trying again can help
-└── DeviceRefused      the device understood the command and will not obey; trying again does not help
+├── DeviceSilent        no answer within the time allowed; trying again can help
+├── ImplausibleReading  an answer that physics or the device's own limits exclude; trying again can help
+├── DeviceRefused       the device understood the command and will not obey; trying again does not help
+└── DriverMisconfigured the driver cannot be opened with these options; trying again does not help
 """
 
 from __future__ import annotations
@@ -29,5 +30,11 @@ class ImplausibleReading(DriverError):
 
 class DeviceRefused(DriverError):
     """The device understood the command and will not obey."""
+
+    retry = False
+
+
+class DriverMisconfigured(DriverError):
+    """The driver cannot be opened with these options; the message says which and what was expected."""
 
     retry = False
