@@ -1,0 +1,54 @@
+"""The journal's files: the lock that keeps a second process out, and the place where a damaged file is put."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from storeforward.errors import JournalInUse, JournalUnreadable
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock of the journal at `path`. It goes with the process, however that ends. Raises JournalInUse.
+
+    The lock is a file of its own, because closing any handle of the database file would drop SQLite's own locks.
+    """
+    lock_path = path.with_name(path.name + ".lock")
+    try:
+        lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise JournalUnreadable(path, error.strerror or str(error)) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise JournalInUse(path) from error
+        yield
+    finally:
+        os.close(lock)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged database and its write-ahead log, so that both can still be read by hand. Returns the new path."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    for suffix in ("-wal", ""):  # the log first: a log without its database is never mistaken for the new one's
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    sync_folder(path.parent)
+    return aside
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names in a folder durable: a file's own sync does not."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

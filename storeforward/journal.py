@@ -1,0 +1,216 @@
+"""The journal: what is acknowledged is on the disk. One SQLite file, one connection, one thread, group commit.
+
+    async with Journal.open(path, device=..., sign=..., clock=..., boot_id=...) as journal:
+        applied = await journal.apply(Changes(records=(...), enqueue=(...)))
+
+It stores and hands out; it knows no ledger and sends nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
+
+from agent.vocabulary import Clock, Sign
+from storeforward import database
+from storeforward.changes import Applied, Changes
+from storeforward.errors import JournalClosed
+from storeforward.files import locked
+from storeforward.options import JournalOptions
+from storeforward.outbox import Outbox
+from storeforward.records import StoredRecord, Stream
+from storeforward.window import Window
+from storeforward.writer import Outcome, Request, Writer, Written
+
+Answer = TypeVar("Answer")
+Waiting = tuple[Request, "asyncio.Future[Applied]"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """The database with what is kept of it in memory."""
+
+    connection: sqlite3.Connection
+    writer: Writer
+    window: Window
+    values: dict[str, bytes]
+    first_free: int
+    set_aside: Path | None
+
+
+class Journal:
+    """An open journal. Made by `Journal.open`."""
+
+    def __init__(
+        self, path: Path, opened: _Opened, executor: ThreadPoolExecutor, clock: Clock, options: JournalOptions
+    ) -> None:
+        self.path = path
+        self.set_aside = opened.set_aside
+        """Where a damaged file was put when this journal was opened, None in ordinary times."""
+        self._connection = opened.connection
+        self._writer = opened.writer
+        self._window = opened.window
+        self._values = opened.values
+        self._next_seq = opened.first_free
+        self._executor = executor
+        self._clock = clock
+        self._options = options
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[Waiting] = []
+        self._waiting_records = 0
+        self._urgent = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing: asyncio.Future[list[Outcome]] | None = None
+        self._closed = False
+        self.outbox = Outbox(opened.window, self._read, clock)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        path: Path,
+        *,
+        device: bytes,
+        sign: Sign,
+        clock: Clock,
+        boot_id: bytes,
+        options: JournalOptions | None = None,
+    ) -> AsyncIterator[Journal]:
+        """Open or create the journal of a device (its id, 20 bytes) in this boot (16 bytes, new with every start).
+
+        A damaged file is set aside (`set_aside`) and a fresh one begun. On leaving, all that waits is written.
+        Raises JournalInUse, JournalTooNew, JournalUnreadable.
+        """
+        options = options or JournalOptions()
+        with locked(path), ThreadPoolExecutor(1, thread_name_prefix="journal") as executor:
+            make = partial(_prepare, path, device, sign, boot_id, options)
+            opened = await asyncio.get_running_loop().run_in_executor(executor, make)
+            journal = cls(path, opened, executor, clock, options)
+            try:
+                yield journal
+            finally:
+                await journal._close()
+
+    @property
+    def values(self) -> Mapping[str, bytes]:
+        """Small named values, as they stand on the disk. Set through `Changes.values`."""
+        return MappingProxyType(self._values)
+
+    def next_seq(self) -> int:
+        """The next sequence number for a ledger transaction; none is ever handed out twice once an item has used it.
+
+        Use it for an item of the next change: a number counts as used when its item is on the disk, before it is sent.
+        """
+        seq = self._next_seq
+        self._next_seq += 1
+        return seq
+
+    def skip_seq(self, highest: int) -> None:
+        """The ledger has seen numbers up to `highest`; go on above it. For a journal that had to be begun afresh."""
+        self._next_seq = max(self._next_seq, highest + 1)
+
+    async def apply(self, changes: Changes) -> Applied:
+        """Store a change as a whole. On return it is on the disk; if this raises, nothing of it is.
+
+        Changes that wait at the same time share a transaction. Only samples are made to wait for others.
+        A cancelled caller's change is stored all the same.
+        Raises StorageFailed (JournalFull, JournalDamaged, DiskFailed), BadChange, JournalClosed, and what
+        `sign` or `MakeTx` raise.
+        """
+        if self._closed:
+            raise JournalClosed("the journal is closed")
+        stored: asyncio.Future[Applied] = self._loop.create_future()
+        self._waiting.append((Request(changes, self._clock.monotonic_ns()), stored))
+        self._waiting_records += len(changes.records)
+        if not changes.can_wait or self._waiting_records >= self._options.group_records:
+            self._hurry()
+        elif self._timer is None:
+            self._timer = self._loop.call_later(self._options.group_wait_s, self._hurry)
+        return await stored
+
+    async def read_records(self, stream: Stream, after_seq: int = 0, limit: int = 100) -> list[StoredRecord]:
+        """Records of a stream with sequence numbers above `after_seq`, in order. Raises StorageFailed."""
+        return await self._read(partial(database.read_records, stream=stream, after_seq=after_seq, limit=limit))
+
+    def _hurry(self) -> None:
+        self._urgent = True
+        if self._writing is None:
+            self._write()
+
+    def _write(self) -> None:
+        batch, self._waiting = self._waiting, []
+        self._waiting_records = 0
+        self._urgent = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        requests = [request for request, _ in batch]
+        self._writing = self._loop.run_in_executor(self._executor, self._writer.write, requests)
+        self._writing.add_done_callback(partial(self._written, batch))
+
+    def _written(self, batch: list[Waiting], job: asyncio.Future[list[Outcome]]) -> None:
+        self._writing = None
+        for (request, stored), outcome in zip(batch, job.result(), strict=True):
+            if isinstance(outcome, Written):
+                self._take(request, outcome)
+            if stored.done():  # its caller was cancelled
+                continue
+            if isinstance(outcome, Written):
+                stored.set_result(outcome.applied)
+            else:
+                stored.set_exception(outcome)
+        if self._urgent and self._waiting:
+            self._write()
+
+    def _take(self, request: Request, written: Written) -> None:
+        self._window.queued(written.queued)
+        for moved in written.moved:
+            self._window.marked(moved.mark, moved.was, request.monotonic_ns)
+        for renewed in written.renewed:
+            self._window.renewed(renewed.item, renewed.was)
+        for name, value in request.changes.values:
+            if value is None:
+                self._values.pop(name, None)
+            else:
+                self._values[name] = value
+
+    def _read(self, job: Callable[[sqlite3.Connection], Answer]) -> asyncio.Future[Answer]:
+        return self._loop.run_in_executor(self._executor, _guarded, self.path, job, self._connection)
+
+    async def _close(self) -> None:
+        self._closed = True
+        if self._waiting:
+            self._hurry()
+        while self._writing is not None:
+            await asyncio.wait((self._writing,))
+        await self._loop.run_in_executor(self._executor, self._connection.close)
+
+
+def _prepare(path: Path, device: bytes, sign: Sign, boot_id: bytes, options: JournalOptions) -> _Opened:
+    connection, aside = database.open_database(path, options)
+    try:
+        first_free = database.read_first_free(connection)
+        chain = database.read_chain(connection, device, boot_id)
+        window = Window(device, options, database.count_items(connection))
+        for priority, after_id, limit in window.wants():
+            window.fill(priority, limit, database.read_open(connection, priority, after_id, limit))
+        writer = Writer(connection, path, sign, chain, first_free)
+        return _Opened(connection, writer, window, database.read_values(connection), first_free, aside)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _guarded(path: Path, job: Callable[[sqlite3.Connection], Answer], connection: sqlite3.Connection) -> Answer:
+    try:
+        return job(connection)
+    except sqlite3.Error as error:
+        raise database.storage_failure(path, error) from error

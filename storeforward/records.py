@@ -1,0 +1,148 @@
+"""Records: what the journal keeps of each stream, sealed at capture and never rewritten.
+
+    record = msgpack([1, device, boot_id, seq, monotonic_ns, wall_ns, stream, body, previous, samples])
+    record_hash = SHA-256(record)
+
+There are two hash chains. `previous` is the hash of the record before it in the same chain: samples form one, all other
+streams the other. `samples` is the hash of the newest sample, so that the signature of an energy record covers the samples
+before it; in a sample it is empty. Samples carry no signature of their own. A chain begins with 32 zero bytes.
+`wall_ns` is 0 where the time was not known at capture. The body is the producer's and means nothing here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+import msgpack
+
+VERSION: Final = 1
+NO_HASH: Final = bytes(32)
+
+
+class Stream(IntEnum):
+    """What a record is about. The numbers stand in signed records."""
+
+    ENERGY = 1
+    ORDER = 2
+    RECEIPT = 3
+    EVENT = 4
+    SAMPLE = 5
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """What a producer hands in. `taken_ns` is the Unix time of capture in ns, None where it is not known."""
+
+    stream: Stream
+    taken_ns: int | None
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRef:
+    """Where a record went."""
+
+    seq: int
+    record_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record as it was sealed."""
+
+    device: bytes
+    boot_id: bytes
+    seq: int
+    monotonic_ns: int
+    wall_ns: int
+    stream: Stream
+    body: bytes
+    previous: bytes
+    samples: bytes
+
+    def encode(self) -> bytes:
+        """The bytes that are hashed and signed."""
+        return bytes(
+            msgpack.packb(
+                (
+                    VERSION,
+                    self.device,
+                    self.boot_id,
+                    self.seq,
+                    self.monotonic_ns,
+                    self.wall_ns,
+                    int(self.stream),
+                    self.body,
+                    self.previous,
+                    self.samples,
+                )
+            )
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> Record:
+        """The record in bytes that `encode` made. Raises ValueError for anything else."""
+        try:
+            version, device, boot_id, seq, monotonic_ns, wall_ns, stream, body, previous, samples = msgpack.unpackb(data)
+        except (TypeError, msgpack.exceptions.UnpackException) as error:
+            raise ValueError(f"not a record: {error}") from error
+        record = cls(device, boot_id, seq, monotonic_ns, wall_ns, Stream(stream), body, previous, samples)
+        if version != VERSION or record.encode() != data:
+            raise ValueError("not the encoding of a record")
+        return record
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record read back. `proven_height` is where the ledger has it, None until that was proven (or for what stays here)."""
+
+    record: Record
+    data: bytes
+    signature: bytes | None
+    proven_height: int | None
+
+    @property
+    def ref(self) -> RecordRef:
+        return RecordRef(self.record.seq, record_hash(self.data))
+
+
+@dataclass(slots=True)
+class Chain:
+    """The next sequence number and the heads of both hash chains."""
+
+    device: bytes
+    boot_id: bytes
+    next_seq: int = 1
+    head: bytes = NO_HASH
+    samples_head: bytes = NO_HASH
+
+    def append(self, new: NewRecord, monotonic_ns: int) -> tuple[bytes, RecordRef]:
+        """Seal a record: its bytes, and where it stands."""
+        sample = new.stream is Stream.SAMPLE
+        record = Record(
+            device=self.device,
+            boot_id=self.boot_id,
+            seq=self.next_seq,
+            monotonic_ns=monotonic_ns,
+            wall_ns=new.taken_ns or 0,
+            stream=new.stream,
+            body=new.body,
+            previous=self.samples_head if sample else self.head,
+            samples=b"" if sample else self.samples_head,
+        )
+        data = record.encode()
+        ref = RecordRef(record.seq, record_hash(data))
+        self.next_seq += 1
+        if sample:
+            self.samples_head = ref.record_hash
+        else:
+            self.head = ref.record_hash
+        return data, ref
+
+
+def record_hash(data: bytes) -> bytes:
+    """The name of a record: what the ledger gets to see of it."""
+    return hashlib.sha256(data).digest()
