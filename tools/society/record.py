@@ -55,7 +55,8 @@ class Comfort:
     late_washers: int
     freezer_s_too_warm: float
     """Seconds above -15 °C, all freezers added up."""
-    freezer_s_outside_band: float
+    freezer_s_above_band: float
+    """Seconds above the warmest temperature of the band."""
 
     @property
     def needed_ev_wh(self) -> int:

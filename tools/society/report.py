@@ -185,7 +185,7 @@ def report(record: RunRecord, baseline: Baseline, optimum_eur: float | None) -> 
         "needed_ev_kwh": record.comfort.needed_ev_wh / WH_PER_KWH,
         "late_washers": record.comfort.late_washers,
         "freezer_minutes_too_warm": round(record.comfort.freezer_s_too_warm / 60, 1),
-        "freezer_minutes_outside_band": round(record.comfort.freezer_s_outside_band / 60, 1),
+        "freezer_minutes_above_band": round(record.comfort.freezer_s_above_band / 60, 1),
         "messages_per_device_slot": round(messages_per_device_slot(record), 4),
         "races_lost": counters.races_lost,
         "imbalance_kwh": imbalance_wh(record) / WH_PER_KWH,
