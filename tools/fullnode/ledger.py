@@ -39,7 +39,7 @@ from tools.fullnode.sequences import HOUR_S, Sequences, Used
 from tools.fullnode.settling import Settling
 from tools.fullnode.slottimes import DAY_S
 from tools.fullnode.smt import Tree
-from tools.fullnode.state import KEPT_TREES, State
+from tools.fullnode.state import State
 from tools.fullnode.storage import Storage
 from tools.fullnode.tariffs import Tariffs
 from tools.fullnode.trading import Place, Trading, messages_per_hour
@@ -156,7 +156,7 @@ class Ledger:
     def commit(self) -> int:
         self._state.commit(self._finalized_height)
         self._rules.sequences.commit()
-        return 0 if self._archive else max(0, self._finalized_height - KEPT_TREES)
+        return 0  # the rules need no old block; how many light clients need is the engine's to say
 
     def tree(self) -> Tree:
         """The whole of the last committed state, for audits and reports beside the protocol."""
