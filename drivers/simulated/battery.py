@@ -84,6 +84,6 @@ class SimulatedBattery(SimulatedDevice[BatteryPart]):
         await self._command(lambda at_us: self._part.set_power(power_w * MW_PER_W, at_us))
 
     async def stored_wh(self) -> int:
-        """Energy that is stored now, rounded down."""
+        """Energy that is stored now, to the nearest Wh: a full battery reads full."""
         self._plant.measure(self._part)
-        return await self._measured("stored_wh", lambda: self._part.stored_nj // NJ_PER_WH)
+        return await self._measured("stored_wh", lambda: (self._part.stored_nj + NJ_PER_WH // 2) // NJ_PER_WH)
