@@ -19,7 +19,6 @@ from agent.vocabulary import Kind
 
 Rules = TypeVar("Rules")
 DAY_S = 86_400
-NO_OPTIONS: Mapping[str, object] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ class StrategyConfig:
     """How to decide: the strategy of the device's kind, or "passive", which trades nothing. `rules` are the owner's."""
 
     name: Literal["default", "passive"] = "default"
-    rules: Mapping[str, object] = field(default=NO_OPTIONS)
+    rules: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +107,7 @@ class DriverConfig:
     """A driver by its name in the table of drivers; it judges its options itself."""
 
     name: str
-    options: Mapping[str, object] = field(default=NO_OPTIONS)
+    options: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
