@@ -16,12 +16,12 @@ from typing import Any, Final
 
 from agent.clock import SystemClock
 from tools.console import CommandError, ExitCode, emit, talk
-from tools.fullnode.blockstore import BlockStoreError
-from tools.fullnode.engine import EngineError, WrongValidator
-from tools.fullnode.errors import GenesisError, LedgerError
-from tools.fullnode.genesis import read_genesis
-from tools.fullnode.genesis_doc import GenesisFileError, load_genesis
-from tools.fullnode.home import BadKeyFile, HomeError, HomeInUse, NodeHome, NoHome, init_home, load_node_id
+from tools.fullnode.engine.blockstore import BlockStoreError
+from tools.fullnode.engine.genesis_doc import GenesisFileError, load_genesis
+from tools.fullnode.engine.home import BadKeyFile, HomeError, HomeInUse, NodeHome, NoHome, init_home, load_node_id
+from tools.fullnode.engine.solo import EngineError, WrongValidator
+from tools.fullnode.rules.errors import GenesisError, LedgerError
+from tools.fullnode.rules.genesis import read_genesis
 
 DEFAULT_LISTEN: Final = "127.0.0.1:26657"
 
@@ -100,7 +100,7 @@ def _init(home: NodeHome, genesis_file: Path, as_json: bool) -> int:
 async def _serve(home: NodeHome, host: str, port: int, archive: bool, as_json: bool) -> int:
     """Run until a signal comes; what is committed is on disk at any time."""
     try:
-        from tools.fullnode.solo_node import open_solo_node  # the one part of the command that needs an extra
+        from tools.fullnode.engine.node import open_solo_node  # the one part of the command that needs an extra
     except ModuleNotFoundError as error:
         raise CommandError(ExitCode.PRECONDITION, f"{error.name} is not installed", "pip install 'homewatt[node]'") from error
     with _stop_signals() as stopped:

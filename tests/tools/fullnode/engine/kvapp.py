@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Any
 
 from tools.fullnode.abci import AppInfo, FinalizedBlock, QueryResult, TxResult
-from tools.fullnode.smt import Tree
+from tools.fullnode.rules.smt import Tree
 
 
 @dataclass

@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lightclient.blocks import LightBlock
 from tests.tools.fullnode.engine.kvapp import KeyValueApp
-from tools.fullnode.blockstore import BlockStore
-from tools.fullnode.engine import SoloEngine
-from tools.fullnode.genesis_doc import GenesisDoc, GenesisValidator
+from tools.fullnode.engine.blockstore import BlockStore
+from tools.fullnode.engine.genesis_doc import GenesisDoc, GenesisValidator
+from tools.fullnode.engine.solo import SoloEngine
 
 CHAIN_ID = "engine-test"
 START_NS = 1_790_000_000 * 10**9

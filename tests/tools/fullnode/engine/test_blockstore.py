@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.tools.fullnode.engine.solo import CHAIN_ID, Solo
-from tools.fullnode.blockstore import BlockStore, CommittedBlock, DamagedStore, NewerStore, WrongChain
+from tools.fullnode.engine.blockstore import BlockStore, CommittedBlock, DamagedStore, NewerStore, WrongChain
 
 
 def test_blocks_come_back_from_disk_as_they_were_saved(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.fullnode.cutting import BlockPolicy, Pending, next_cut_ns
+from tools.fullnode.engine.cutting import BlockPolicy, Pending, next_cut_ns
 
 S = 10**9
 POLICY = BlockPolicy(gather_ns=S // 2, heartbeat_ns=5 * S)

@@ -18,9 +18,9 @@ from lightclient.verifier import Verified, verify
 from tests.tools.fullnode.engine.kvapp import Disk, KeyValueApp
 from tests.tools.fullnode.engine.solo import CHAIN_ID, KEY, SECOND_NS, START_NS, HandClock, Solo, genesis
 from tools.fullnode.abci import FinalizedBlock
-from tools.fullnode.blockstore import BlockStore, CommittedBlock
-from tools.fullnode.cutting import BlockPolicy
-from tools.fullnode.engine import BlocksMissing, Retention, SoloEngine, StateAhead, StateDiffers, WrongValidator
+from tools.fullnode.engine.blockstore import BlockStore, CommittedBlock
+from tools.fullnode.engine.cutting import BlockPolicy
+from tools.fullnode.engine.solo import BlocksMissing, Retention, SoloEngine, StateAhead, StateDiffers, WrongValidator
 from tools.society.virtualclock import VirtualClock, run_virtual
 
 OPTIONS = Options(CHAIN_ID, trusting_period_ns=86_400 * SECOND_NS, freshness_ns=60 * SECOND_NS)

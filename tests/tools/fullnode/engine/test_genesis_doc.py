@@ -11,7 +11,7 @@ import pytest
 
 from lightclient import hashing
 from tests.tools.fullnode.engine.solo import genesis
-from tools.fullnode.genesis_doc import GenesisFileError, load_genesis, read_genesis, write_genesis
+from tools.fullnode.engine.genesis_doc import GenesisFileError, load_genesis, read_genesis, write_genesis
 
 RECORDED = json.loads((Path(__file__).parents[3] / "vectors" / "rpc_calls" / "rpc_calls.json").read_text())
 

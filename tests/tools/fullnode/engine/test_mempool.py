@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lightclient.wire import Envelope, encode_payload, encode_tx
 from tools.fullnode.abci import TxResult
-from tools.fullnode.mempool import Mempool, MempoolFull, MempoolLimits, TxSeen, TxTooLarge, sender_and_seq
+from tools.fullnode.engine.mempool import Mempool, MempoolFull, MempoolLimits, TxSeen, TxTooLarge, sender_and_seq
 
 
 def accept(tx: bytes) -> TxResult:

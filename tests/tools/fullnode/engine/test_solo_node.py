@@ -19,9 +19,8 @@ from lightclient.store import MemoryStore
 from lightclient.values import BookRecord
 from lightclient.websocket import WebsocketTransport
 from tests.tools.fullnode.engine.solo import SECOND_NS, HandClock
-from tools.fullnode.errors import GenesisError
-from tools.fullnode.genesis_doc import GenesisDoc
-from tools.fullnode.home import (
+from tools.fullnode.engine.genesis_doc import GenesisDoc
+from tools.fullnode.engine.home import (
     BadKeyFile,
     HomeInUse,
     NodeHome,
@@ -31,8 +30,9 @@ from tools.fullnode.home import (
     load_node_id,
     load_validator_key,
 )
-from tools.fullnode.sample import CHAIN_ID, FIRST_SLOT_S, GENESIS_S, Society
-from tools.fullnode.solo_node import SoloNode, open_solo_node
+from tools.fullnode.engine.node import SoloNode, open_solo_node
+from tools.fullnode.rules.errors import GenesisError
+from tools.fullnode.rules.sample import CHAIN_ID, FIRST_SLOT_S, GENESIS_S, Society
 
 OPTIONS = Options(CHAIN_ID, trusting_period_ns=86_400 * SECOND_NS, freshness_ns=3_600 * SECOND_NS)
 
