@@ -27,7 +27,7 @@ from lightclient.blocks import (
 from lightclient.options import Options, TrustAnchor
 from lightclient.strictjson import decode_base64, encode_base64
 from lightclient.transport import BytesTransport
-from tools.fullnode.smt import Tree
+from tools.fullnode.rules.smt import Tree
 
 CHAIN_ID = "fake-1"
 SECOND_NS = 10**9

@@ -16,8 +16,8 @@ import pytest
 from websockets.sync.client import connect
 
 from tools import cli
-from tools.fullnode.genesis_doc import GenesisDoc, write_genesis
-from tools.fullnode.sample import CHAIN_ID, GENESIS_S, NS, Society
+from tools.fullnode.engine.genesis_doc import GenesisDoc, write_genesis
+from tools.fullnode.rules.sample import CHAIN_ID, GENESIS_S, NS, Society
 
 ROOT = Path(__file__).parents[2]
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from agent.vocabulary import Mode, Side, Tariff
 from lightclient.messages import PlaceOrder, PostTariff
 from tools.bench.table import Bench
-from tools.fullnode.auction import CallOrder, uniform_price_call
-from tools.fullnode.ledger import Ledger
-from tools.fullnode.sample import FIRST_SLOT_S, GENESIS_S, Chain, Society, many_homes
+from tools.fullnode.rules.auction import CallOrder, uniform_price_call
+from tools.fullnode.rules.ledger import Ledger
+from tools.fullnode.rules.sample import FIRST_SLOT_S, GENESIS_S, Chain, Society, many_homes
 
 ASK, BID = 300_000, 80_000
 SLOTS = 96

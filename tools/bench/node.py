@@ -15,13 +15,13 @@ from lightclient.jsonrpc import encode_request
 from lightclient.messages import PlaceOrder
 from lightclient.strictjson import encode_base64
 from tools.bench.table import Bench
-from tools.fullnode.answers import Answers, NodeIdentity
-from tools.fullnode.blockstore import BlockStore
-from tools.fullnode.engine import SoloEngine
-from tools.fullnode.genesis_doc import GenesisDoc, GenesisValidator
-from tools.fullnode.ledger import Ledger
-from tools.fullnode.rpc import RpcDispatcher
-from tools.fullnode.sample import CHAIN_ID, FIRST_SLOT_S, GENESIS_S, NS, Society, many_homes
+from tools.fullnode.engine.blockstore import BlockStore
+from tools.fullnode.engine.genesis_doc import GenesisDoc, GenesisValidator
+from tools.fullnode.engine.solo import SoloEngine
+from tools.fullnode.rpc.answers import Answers, NodeIdentity
+from tools.fullnode.rpc.dispatcher import RpcDispatcher
+from tools.fullnode.rules.ledger import Ledger
+from tools.fullnode.rules.sample import CHAIN_ID, FIRST_SLOT_S, GENESIS_S, NS, Society, many_homes
 
 DEVICES: Final = 400
 CALLS: Final = 3_000

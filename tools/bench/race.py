@@ -23,8 +23,8 @@ from strategies import base_load, battery, ev, freezer, passive, solar, utility,
 from strategies.facts import StorageFacts
 from strategies.view import MarketView, Quote
 from tools.bench.race_world import UEUR, BatteryPlant, ChargerPlant, FreezerPlant, WasherPlant, World, load_spot, load_world
-from tools.fullnode.auction import CallOrder, uniform_price_call
-from tools.fullnode.settlement import GridFlow, Metered, at_tariff_ueur, settle_slot
+from tools.fullnode.rules.auction import CallOrder, uniform_price_call
+from tools.fullnode.rules.settlement import GridFlow, Metered, at_tariff_ueur, settle_slot
 
 GATE_LEAD_S = 60
 BID_LEAD_S = GATE_LEAD_S + 30

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from agent.vocabulary import Kind
 from lightclient import wire
-from tools.fullnode.genesis_doc import GenesisDoc, GenesisValidator
+from tools.fullnode.engine.genesis_doc import GenesisDoc, GenesisValidator
 from tools.society.keys import SeededKey, seeded_key, seeded_validator_key
 from tools.society.scenario import MWH_PER_WH, Scenario
 

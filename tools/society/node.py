@@ -11,13 +11,13 @@ from lightclient.blocks import SignedHeader
 from lightclient.options import TrustAnchor
 from lightclient.values import Account
 from tools.fullnode.abci import AppInfo, FinalizedBlock, QueryResult, TxResult
-from tools.fullnode.answers import Answers, NodeIdentity
-from tools.fullnode.blockstore import BlockStore, CommittedBlock
-from tools.fullnode.cutting import BlockPolicy
-from tools.fullnode.engine import Retention, SoloEngine
-from tools.fullnode.genesis_doc import GenesisDoc
-from tools.fullnode.ledger import Ledger
-from tools.fullnode.local import LocalFront
+from tools.fullnode.engine.blockstore import BlockStore, CommittedBlock
+from tools.fullnode.engine.cutting import BlockPolicy
+from tools.fullnode.engine.genesis_doc import GenesisDoc
+from tools.fullnode.engine.solo import Retention, SoloEngine
+from tools.fullnode.rpc.answers import Answers, NodeIdentity
+from tools.fullnode.rpc.local import LocalFront
+from tools.fullnode.rules.ledger import Ledger
 from tools.society.cast import GATE_LEAD_S, Cast
 from tools.society.keys import derive, seeded_validator_key
 from tools.society.ledgerbook import LedgerBook

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from agent.vocabulary import Clock
 from lightclient.errors import NodeSilent
 from lightclient.transport import BytesTransport
-from tools.fullnode.engine import SoloEngine
-from tools.fullnode.local import LocalFront
+from tools.fullnode.engine.solo import SoloEngine
+from tools.fullnode.rpc.local import LocalFront
 from tools.society.record import Outage
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from agent.vocabulary import Side, Tariff
 from lightclient.values import OrderRecord
-from tools.fullnode.auction import CallOrder, uniform_price_call
+from tools.fullnode.rules.auction import CallOrder, uniform_price_call
 
 
 @dataclass(slots=True)
