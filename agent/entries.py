@@ -1,0 +1,54 @@
+"""What the agent's records say: one function per kind of journal entry, each the body of a record. Source: docs/journal.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import msgpack
+
+from agent.vocabulary import Reading, SlotEnergy
+from storeforward.records import NewRecord, Stream
+
+
+class ReceiptKind(IntEnum):
+    """When a proven position was written down."""
+
+    TRADED = 1
+    """After the gate: what was bought and sold, and what the call left over."""
+    SETTLED = 2
+    """After settlement: the same with the settlement's line."""
+
+
+def energy(slot: SlotEnergy, taken_ns: int) -> NewRecord:
+    """[slot_s, import_start_wh, export_start_wh, import_end_wh, export_end_wh]"""
+    return _record(Stream.ENERGY, taken_ns, [getattr(slot, name) for name in SlotEnergy.__slots__])
+
+
+def decode_energy(body: bytes) -> SlotEnergy:
+    """What `energy` wrote."""
+    return SlotEnergy(*msgpack.unpackb(body))
+
+
+def sample(reading: Reading, taken_ns: int) -> NewRecord:
+    """[taken_at_s, power_w, import_wh, export_wh]"""
+    return _record(Stream.SAMPLE, taken_ns, [getattr(reading, name) for name in Reading.__slots__])
+
+
+def order(payload: bytes, taken_ns: int) -> NewRecord:
+    """The payload of the transaction, as signed."""
+    return NewRecord(Stream.ORDER, taken_ns, payload)
+
+
+def receipt(kind: ReceiptKind, slot_s: int, height: int, value: bytes, taken_ns: int) -> NewRecord:
+    """[kind, slot_s, height, value]: the ledger's value of the position's key, proven at `height`."""
+    return _record(Stream.RECEIPT, taken_ns, [int(kind), slot_s, height, value])
+
+
+def event(what: str, text: str, taken_ns: int) -> NewRecord:
+    """[what, text]: something that a person may ask about later, in words."""
+    return _record(Stream.EVENT, taken_ns, [what, text])
+
+
+def _record(stream: Stream, taken_ns: int, body: Sequence[object]) -> NewRecord:
+    return NewRecord(stream, taken_ns, bytes(msgpack.packb(body)))

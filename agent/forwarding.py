@@ -1,0 +1,152 @@
+"""From the outbox to the ledger: hands transactions in, and finds out by proof what became of them.
+
+What a node says when a transaction is handed in is a hint. Final is a proven result, a proven reading, or a proven height (for
+readings: a proven time) after which the ledger takes it no more. Without a node everything waits and is handed in, in
+order, once there is one again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from agent.clock import NS_PER_S
+from agent.keeping import Keeper
+from agent.link import Link
+from agent.registry import Registration
+from lightclient import keys
+from lightclient.blocks import Header
+from lightclient.client import Proven
+from lightclient.messages import OpenReading
+from lightclient.refusals import SENTENCES, Refusal
+from lightclient.values import ReadingRecord, TxResult
+from storeforward.items import Item, ItemState, Mark
+
+PAGE: Final = 64
+"""Items handed in, and results asked for, at a time."""
+FIRST_PROBE_S: Final = 5
+LONGEST_PROBE_S: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an item: `refusal` is OK where it was carried out, None where its time passed without a result."""
+
+    item: Item
+    refusal: int | None
+    mark: Mark
+
+
+class Forwarder:
+    """Sends for one sender. `back_online` is called when a node answers again after a loss."""
+
+    def __init__(
+        self, keeper: Keeper, link: Link, sender: bytes, registration: Registration, back_online: Callable[[], None]
+    ) -> None:
+        self._keeper = keeper
+        self._outbox = keeper.journal.outbox
+        self._link = link
+        self._sender = sender
+        self._registration = registration
+        self._back_online = back_online
+        self._kicked = asyncio.Event()
+        self.handed_in = 0
+        """Transactions that a node took, re-sent ones counted again."""
+
+    def kick(self) -> None:
+        """Something may be due: a new item, or a node that is back."""
+        self._kicked.set()
+
+    async def run(self) -> None:
+        """Hand in what is due whenever kicked; while no node answers, look for one ever more rarely."""
+        wait_s = FIRST_PROBE_S
+        while True:
+            await self._kicked.wait()
+            self._kicked.clear()
+            while not await self._hand_in():
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, LONGEST_PROBE_S)
+                if await self._link.update() is not None:
+                    self._back_online()
+            wait_s = FIRST_PROBE_S
+
+    async def _hand_in(self) -> bool:
+        """Hand in all that is due, in order; False where a node failed in the middle of it."""
+        while True:
+            page = await self._outbox.due(PAGE)
+            for item in page:
+                if not self._keeper.rides(item.id) and not await self._hand_in_one(item):
+                    return False
+            if len(page) < PAGE:
+                return True
+            await self._keeper.flush()  # or the same page would be due again
+
+    async def _hand_in_one(self, item: Item) -> bool:
+        outcome = await self._link.broadcast(item.tx)
+        if outcome is None:
+            return False
+        refused = outcome.code not in (Refusal.OK, Refusal.REPLAYED)
+        self.handed_in += not refused
+        hint = f"hint of a node: {outcome.log} (code {outcome.code})" if refused else None
+        self._keeper.ride_along(Mark(item.id, ItemState.SENT, detail=hint))
+        return True
+
+    @property
+    def dispute_s(self) -> int:
+        """How long after a slot its readings count and its settlement may change."""
+        return self._registration.dispute_s
+
+    async def under_way(self) -> list[Item]:
+        """Items that were handed in and whose result is not proven yet, orders first, oldest first; at most one page."""
+        items = [item for item in await self._outbox.open_items() if item.attempts or self._keeper.rides(item.id)]
+        return items[:PAGE]
+
+    def proof_key(self, item: Item) -> bytes:
+        """The one key that shows what became of an item."""
+        if item.kind == OpenReading.KIND:
+            return keys.reading(self._sender, item.slot_s)
+        return keys.result(self._sender, item.seq)
+
+    def judge(self, items: Sequence[Item], answers: Sequence[Proven], header: Header) -> list[Outcome]:
+        """What the answers for `proof_key` of each item say; items that are still undecided are left out."""
+        outcomes = []
+        for item, answer in zip(items, answers, strict=True):
+            if item.kind == OpenReading.KIND:
+                outcome = self._judge_reading(item, answer, header)
+            else:
+                outcome = _judge_result(item, answer)
+            if outcome is not None:
+                outcomes.append(outcome)
+        return outcomes
+
+    def _judge_reading(self, item: Item, answer: Proven, header: Header) -> Outcome | None:
+        if answer.value is not None:
+            record = ReadingRecord.decode(answer.value)
+            if record.record_hash == item.reference:
+                return Outcome(item, Refusal.OK, Mark(item.id, ItemState.PROVEN, record.height, Refusal.OK))
+            return _refused(item, Refusal.READING_STANDS, answer.height)
+        # The state is one block older than the header: one slot more makes sure that it was too late for the reading, too.
+        too_old_s = item.slot_s + 2 * self._registration.duration_s + self._registration.dispute_s
+        if header.time_ns > too_old_s * NS_PER_S:
+            return _refused(item, Refusal.READING_TOO_OLD, answer.height)
+        return None
+
+
+def _judge_result(item: Item, answer: Proven) -> Outcome | None:
+    if answer.value is None:
+        if answer.height <= item.expires_height:
+            return None
+        detail = f"not on the ledger at height {answer.height}, beyond its last height {item.expires_height}"
+        return Outcome(item, None, Mark(item.id, ItemState.EXPIRED, answer.height, detail=detail))
+    result = TxResult.decode(answer.value)
+    if result.code == Refusal.OK:
+        return Outcome(item, result.code, Mark(item.id, ItemState.PROVEN, result.height, result.code))
+    return _refused(item, result.code, result.height)
+
+
+def _refused(item: Item, code: int, height: int) -> Outcome:
+    """A dead letter. Codes of a newer ledger have no sentence here."""
+    sentence = SENTENCES[Refusal(code)] if code in set(Refusal) else f"refused with code {code}"
+    return Outcome(item, code, Mark(item.id, ItemState.REFUSED, height, code, sentence))

@@ -1,0 +1,78 @@
+"""The agent's one way into its journal: stores changes whole, lets a failing disk degrade the agent instead of stopping it.
+
+Marks that may wait (that something was sent) ride along with the next change and save a transaction of their own; if the
+process dies before, the item is sent once more, which the ledger counts once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from agent.clock import now_s
+from agent.status import Status, Trouble
+from agent.vocabulary import Clock
+from storeforward.changes import Applied, Changes
+from storeforward.errors import AlreadyDecided, StorageFailed
+from storeforward.items import Mark, NewItem
+from storeforward.journal import Journal
+from storeforward.records import NewRecord
+
+Values = Sequence[tuple[str, bytes | None]]
+
+
+class Keeper:
+    """Writes to the journal for all parts of one agent."""
+
+    def __init__(self, journal: Journal, clock: Clock, status: Status) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._status = status
+        self._riding: list[Mark] = []
+        self._boarded: set[int] = set()
+
+    @property
+    def journal(self) -> Journal:
+        return self._journal
+
+    def ride_along(self, mark: Mark) -> None:
+        """Store this mark with the next change. It is dropped where that change, or one before it, decides the item."""
+        self._riding.append(mark)
+        self._boarded.add(mark.item_id)
+
+    def rides(self, item_id: int) -> bool:
+        """Whether a mark of this item waits to be stored."""
+        return item_id in self._boarded
+
+    async def store(
+        self,
+        records: Iterable[NewRecord] = (),
+        enqueue: Iterable[NewItem] = (),
+        marks: Iterable[Mark] = (),
+        values: Values = (),
+    ) -> Applied | None:
+        """Store a change; None where the disk does not take it: then nothing of it is stored, and the status says so."""
+        riding, self._riding = self._riding, []
+        changes = Changes(tuple(records), tuple(enqueue), tuple(marks), values=tuple(values))
+        try:
+            applied = await self._apply(changes, riding)
+        except StorageFailed as error:
+            self._riding = riding + self._riding
+            self._status.set(Trouble.JOURNAL, str(error), now_s(self._clock))
+            return None
+        self._boarded.difference_update(mark.item_id for mark in riding)
+        self._status.clear(Trouble.JOURNAL, now_s(self._clock))
+        return applied
+
+    async def _apply(self, changes: Changes, riding: Sequence[Mark]) -> Applied:
+        if riding:
+            try:
+                return await self._journal.apply(replace(changes, marks=(*riding, *changes.marks)))
+            except AlreadyDecided:
+                pass  # proven while it was on its way a second time
+        return await self._journal.apply(changes)
+
+    async def flush(self) -> None:
+        """Store the marks that wait."""
+        if self._riding:
+            await self.store()

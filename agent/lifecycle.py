@@ -1,0 +1,288 @@
+"""One agent from start to stop: opens what it owns, runs its loops, leaves the appliance safe.
+
+    async with Agent(config, keystore=..., transport=..., drivers=..., clock=...) as agent:
+        await agent.run()
+
+`Agent` is given everything; `run_agent` builds it from a configuration for a controller in the field.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from contextlib import AsyncExitStack
+from typing import Final, Self
+
+from agent import entries
+from agent.appliances.base import Drivers, MissingAbility
+from agent.appliances.table import RULES, appliance_of
+from agent.clock import NS_PER_S, SystemClock
+from agent.config import AgentConfig, read_rules
+from agent.control import Controller
+from agent.explaining import Explanations
+from agent.forwarding import Forwarder
+from agent.keeping import Keeper
+from agent.keystore import FileKeyStore, KeyStore
+from agent.link import Link
+from agent.market import MarketDesk
+from agent.metering import MeterState, SlotMeter
+from agent.observing import Observer
+from agent.orders import OwnOrders
+from agent.positions import Positions, Unsettled
+from agent.posting import Poster, PriceSource
+from agent.proving import Counters, Prover
+from agent.recording import HISTORY_FROM, METER_STATE, UNSETTLED, Recorder
+from agent.registry import Registration
+from agent.sealing import Sealer
+from agent.status import Status
+from agent.timetable import Timetable
+from agent.trading import STANDING, TIME_FLOOR, Trader
+from agent.vocabulary import Clock, Kind
+from drivers.registry import open_driver
+from lightclient.client import LightClient
+from lightclient.options import Options, TrustAnchor
+from lightclient.store import FileStore, LightStore, MemoryStore
+from lightclient.transport import Transport
+from lightclient.websocket import WebsocketTransport
+from lightclient.wire import device_id
+from storeforward.journal import Journal
+from storeforward.options import JournalOptions
+from storeforward.records import Stream
+
+PRICES: Final = "prices"
+"""Role of the utility's price source among its drivers."""
+BUILT_AFTER_NS: Final = 1_767_225_600 * NS_PER_S
+"""1 January 2026: no controller with this code can live earlier than that."""
+STOP_WITHIN_S: Final = 4
+"""How long the appliance's safe state may take at a stop; systemd gives us 5 s."""
+HISTORY_PAGE: Final = 1_000
+
+
+class Agent:
+    """The agent of one device. Raises ConfigError for rules that its strategy does not know.
+
+    Public for pages and reports: `status`, `explanations`, `counters`, `client`, `trader`."""
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        *,
+        keystore: KeyStore,
+        transport: Transport,
+        drivers: Drivers,
+        clock: Clock,
+        store: LightStore | None = None,
+        boot_id: bytes | None = None,
+    ) -> None:
+        self.config = config
+        self.name = config.device.name
+        self.device_id = device_id(config.device.chain_id, keystore.public_key())
+        self.status = Status(self.name)
+        self.explanations = Explanations()
+        self.counters = Counters()
+        self._keystore = keystore
+        self._drivers = drivers
+        self._clock = clock
+        self._rules = read_rules(RULES[config.device.kind], config.strategy.rules, config.file)
+        self._boot_id = os.urandom(16) if boot_id is None else boot_id
+        ledger = config.ledger
+        options = Options(
+            chain_id=config.device.chain_id,
+            trusting_period_ns=ledger.trusting_period_s * NS_PER_S,
+            freshness_ns=ledger.freshness_s * NS_PER_S,
+            drift_ns=ledger.drift_s * NS_PER_S,
+        )
+        anchor = TrustAnchor(ledger.anchor_height, ledger.anchor_hash)
+        self.client = LightClient(transport, anchor, options, clock, store or MemoryStore())
+        self.timetable = Timetable(
+            config.device.slot_duration_s, config.device.gate_lead_s, config.trade.lead_s, self._share_of_spread()
+        )
+        self.trader: Trader | None = None
+        """None for the utility, which posts instead."""
+        self._controller: Controller | None = None
+        self._recorder: Recorder | None = None
+        self._poster: Poster | None = None
+        self._forwarder: Forwarder
+        self._keeper: Keeper
+        self._link: Link
+        self._stack = AsyncExitStack()
+
+    def _share_of_spread(self) -> int:
+        """This device's place within the spread: the same on every start, different from its neighbours'."""
+        spread_s = self.config.trade.spread_s
+        return int.from_bytes(hashlib.sha256(self.device_id).digest()[:4], "big") % (spread_s + 1)
+
+    @property
+    def journal(self) -> Journal:
+        """The open journal; only within `async with`."""
+        return self._keeper.journal
+
+    @property
+    def messages_sent(self) -> int:
+        """Orders, replacements, cancels and accepts since the start."""
+        return 0 if self.trader is None else self.trader.messages_sent
+
+    async def __aenter__(self) -> Self:
+        config = self.config.journal
+        options = JournalOptions(
+            cache_kib=config.cache_kib,
+            max_mib=config.max_mib,
+            checkpoint_pages=config.checkpoint_pages,
+            # What was handed in is looked for at both wakes of a slot; sooner than that nobody misses it.
+            resend_first_s=max(60, self.timetable.duration_s),
+            resend_most_s=4 * self.timetable.duration_s,
+        )
+        opening = Journal.open(
+            config.path,
+            device=self.device_id,
+            sign=self._keystore.sign,
+            clock=self._clock,
+            boot_id=self._boot_id,
+            options=options,
+        )
+        journal = await self._stack.enter_async_context(opening)
+        try:
+            await self._build(journal)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def _build(self, journal: Journal) -> None:
+        """Put the parts together, with what the journal remembers."""
+        clock, status, timetable = self._clock, self.status, self.timetable
+        kind, duration_s = self.config.device.kind, timetable.duration_s
+        floor_ns = max(BUILT_AFTER_NS, int(journal.values.get(TIME_FLOOR, b"0")))
+        self._link = link = Link(self.client, clock, status, floor_ns)
+        self._keeper = keeper = Keeper(journal, clock, status)
+        sealer = Sealer(self.config.device.chain_id, self.device_id, self._keystore.sign)
+        public_key = self._keystore.public_key()
+        registration = Registration(self.device_id, public_key, kind, timetable, link, clock, status)
+        self._forwarder = forwarder = Forwarder(keeper, link, self.device_id, registration, self._back_online)
+        own, unsettled = OwnOrders(), Unsettled(duration_s)
+        if kind is Kind.UTILITY:
+            source = self._drivers.get(PRICES)
+            if not isinstance(source, PriceSource):
+                raise MissingAbility(PRICES, PriceSource.__name__)
+            prover = Prover(self.device_id, link, forwarder, own, unsettled, None, self.counters)
+            self._poster = Poster(
+                source,
+                self._rules,
+                link,
+                registration,
+                prover,
+                forwarder,
+                keeper,
+                sealer,
+                timetable,
+                clock,
+                status,
+                self.explanations,
+            )
+            return
+        appliance = appliance_of(kind, self._drivers, self._rules, self.config.strategy.name == "passive")
+        meter_state = journal.values.get(METER_STATE)
+        meter = SlotMeter(duration_s, None if meter_state is None else MeterState.decode(meter_state))
+        observer = Observer(appliance, clock, status, meter, duration_s)
+        await _restore(journal, observer, own, unsettled)
+        self._recorder = recorder = Recorder(
+            observer,
+            keeper,
+            sealer,
+            clock,
+            status,
+            self.explanations,
+            unsettled if appliance.trades else None,
+            may_report=link.clock_is_set,
+            reported=forwarder.kick,
+            every_sample=self.config.journal.samples == "all",
+        )
+        prover = Prover(self.device_id, link, forwarder, own, unsettled, recorder, self.counters)
+        self.trader = trader = Trader(
+            appliance,
+            observer,
+            recorder,
+            link,
+            registration,
+            MarketDesk(self.device_id, timetable),
+            prover,
+            forwarder,
+            keeper,
+            sealer,
+            timetable,
+            clock,
+            own,
+            Positions(),
+            unsettled,
+            news=self._news,
+        )
+        self._controller = Controller(
+            appliance, observer, recorder, timetable, clock, status, seen=trader.seen, occasion=trader.poke
+        )
+
+    async def run(self) -> None:
+        """Run until cancelled, then leave the appliance in its safe state and write down what is left."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._forwarder.run(), name=f"{self.name}: forward")
+                if self._poster is not None:
+                    tasks.create_task(self._poster.run(), name=f"{self.name}: post")
+                if self._controller is not None and self.trader is not None:
+                    tasks.create_task(self._controller.run(), name=f"{self.name}: control")
+                    tasks.create_task(self.trader.run(), name=f"{self.name}: trade")
+                self._forwarder.kick()
+        finally:
+            await self._stop()
+
+    async def _stop(self) -> None:
+        if self._controller is not None:
+            try:
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await self._controller.make_safe()
+            except TimeoutError:
+                pass  # a device that does not answer now has a fail-safe of its own
+        if self._recorder is not None:
+            await self._recorder.close()
+        await self._keeper.store(values=[(TIME_FLOOR, str(self._link.floor_ns).encode())])
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def _back_online(self) -> None:
+        if self.trader is not None:
+            self.trader.catch_up()
+
+    def _news(self) -> None:
+        if self._controller is not None:
+            self._controller.nudge()
+
+
+async def _restore(journal: Journal, observer: Observer, own: OwnOrders, unsettled: Unsettled) -> None:
+    """What the agent knew before it was stopped: its orders, the slots that wait for settlement, its own history."""
+    values = journal.values
+    own.restore(values.get(STANDING, b"\x90"))
+    unsettled.restore(values.get(UNSETTLED, b"\x90"))
+    after_seq = int(values.get(HISTORY_FROM, b"0"))
+    while page := await journal.read_records(Stream.ENERGY, after_seq, HISTORY_PAGE):
+        observer.history.extend(entries.decode_energy(stored.record.body) for stored in page)
+        after_seq = page[-1].record.seq
+
+
+async def run_agent(config: AgentConfig) -> None:
+    """Run one agent in the field until cancelled: its drivers from the registry, its first node over a websocket.
+
+    Raises ConfigError, KeyStoreError, JournalError, DriverMisconfigured, MissingAbility before anything runs.
+    """
+    clock = SystemClock()
+    keystore = FileKeyStore.open(config.key.file)
+    async with AsyncExitStack() as stack:
+        drivers = {
+            role: await stack.enter_async_context(open_driver(driver.name, driver.options, clock))
+            for role, driver in config.drivers.items()
+        }
+        transport = await stack.enter_async_context(WebsocketTransport(config.ledger.nodes[0]))
+        trust = FileStore(config.journal.path.with_suffix(".trust.json"))
+        agent = Agent(config, keystore=keystore, transport=transport, drivers=drivers, clock=clock, store=trust)
+        await stack.enter_async_context(agent)
+        await agent.run()

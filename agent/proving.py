@@ -1,0 +1,118 @@
+"""What every wake asks the ledger beside the market: results of what was sent, and settlement lines. One round of proofs each.
+
+An answer changes the agent's knowledge at once; what is to be written down is handed back, to be stored in one change with
+whatever the wake brings about itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from agent import entries
+from agent.entries import ReceiptKind
+from agent.explaining import Deed
+from agent.forwarding import Forwarder, Outcome
+from agent.link import Link
+from agent.orders import OwnOrders
+from agent.positions import Unsettled
+from agent.recording import Recorder
+from lightclient import keys
+from lightclient.blocks import Header
+from lightclient.client import Proven
+from lightclient.messages import AcceptOrder, BlockProgram, OpenReading
+from lightclient.refusals import Refusal
+from lightclient.values import PositionRecord
+from storeforward.items import Mark
+from storeforward.records import NewRecord
+
+LINES_PER_WAKE: Final = 4
+"""Settlement lines asked for in one wake, at most."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What became of this agent's transactions, since the start."""
+
+    proven: int = 0
+    refused: int = 0
+    expired: int = 0
+    races_lost: int = 0
+    """Accepts that came too late: somebody else was first."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a round of proofs brought: marks and records to store, and the answers to the keys that were asked along."""
+
+    marks: list[Mark]
+    answers: list[Proven]
+    records: list[NewRecord] = field(default_factory=list)
+
+
+class Prover:
+    """Asks for proofs in the name of one sender."""
+
+    def __init__(
+        self,
+        sender: bytes,
+        link: Link,
+        forwarder: Forwarder,
+        own: OwnOrders,
+        unsettled: Unsettled,
+        recorder: Recorder | None,
+        counters: Counters,
+    ) -> None:
+        self._sender = sender
+        self._link = link
+        self._forwarder = forwarder
+        self._own = own
+        self._unsettled = unsettled
+        self._recorder = recorder
+        self._counters = counters
+
+    async def ask(self, header: Header, at_s: int, along: Sequence[bytes]) -> News | None:
+        """Prove what is under way, what has settled, and the keys asked along; None where a node failed or lied."""
+        items = await self._forwarder.under_way()
+        slots = self._unsettled.due(at_s, LINES_PER_WAKE, self._forwarder.dispute_s)
+        asked = [self._forwarder.proof_key(item) for item in items]
+        asked += [keys.position(self._sender, slot_s) for slot_s in slots]
+        answers = await self._link.prove([*asked, *along], header) if asked or along else []
+        if answers is None:
+            return None
+        outcomes = self._forwarder.judge(items, answers[: len(items)], header)
+        news = News([outcome.mark for outcome in outcomes], answers[len(asked) :])
+        for outcome in outcomes:
+            self._take(outcome, at_s)
+        for slot_s, answer in zip(slots, answers[len(items) : len(asked)], strict=True):
+            self._take_line(slot_s, answer, at_s, news)
+        return news
+
+    def _take(self, outcome: Outcome, at_s: int) -> None:
+        """Learn from what became of an item."""
+        item, refusal = outcome.item, outcome.refusal
+        if item.kind != OpenReading.KIND:
+            # What expired does not stand either: the ledger can never take it any more.
+            self._own.result(item.seq, Refusal.EXPIRED if refusal is None else refusal)
+        if refusal is None:
+            self._counters.expired += 1
+        elif refusal == Refusal.OK:
+            self._counters.proven += 1
+            return
+        else:
+            self._counters.refused += 1
+            self._counters.races_lost += refusal == Refusal.GONE and item.kind in (AcceptOrder.KIND, BlockProgram.KIND)
+        if self._recorder is not None:
+            self._recorder.give_reason(
+                Deed.REFUSED, f"Transaction {item.seq} for slot {item.slot_s}: {outcome.mark.detail}.", at_s
+            )
+
+    def _take_line(self, slot_s: int, answer: Proven, at_s: int, news: News) -> None:
+        """Keep the receipt of a slot that has settled."""
+        if answer.value is None or PositionRecord.decode(answer.value).line is None:
+            self._unsettled.not_yet(slot_s, at_s)
+            return
+        self._unsettled.settled(slot_s)
+        taken_ns = answer.header_time_ns
+        news.records.append(entries.receipt(ReceiptKind.SETTLED, slot_s, answer.height, answer.value, taken_ns))

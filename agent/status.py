@@ -1,0 +1,66 @@
+"""What is wrong with this agent right now, for people: named troubles with cause and start. It decides nothing itself."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+_log = logging.getLogger(__name__)
+
+
+class Trouble(StrEnum):
+    """A degraded state. The agent runs on in each of them, with less than all of its abilities."""
+
+    OFFLINE = "offline"
+    """No node answers: measuring and controlling go on, records wait in the outbox."""
+    BEHIND = "behind"
+    """The ledger's newest header is too old to trade upon."""
+    NO_TRUST = "no trust"
+    """The node showed something that does not verify: no trading."""
+    WRONG_TIME = "wrong time"
+    """The clock is unset or disagrees with the ledger: no trading, and readings are kept but not sent."""
+    SENSOR = "sensor silent"
+    CONTROL = "appliance does not obey"
+    REGISTER = "registers jumped"
+    """Energy was counted that no slot explains; stands until the next slot was measured whole."""
+    JOURNAL = "journal cannot write"
+    REGISTRY = "not as registered"
+    """The ledger's parameters or its record of this device contradict the configuration: no trading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Why a trouble stands, and since when (Unix seconds by the own clock)."""
+
+    cause: str
+    since_s: int
+
+
+class Status:
+    """The troubles that stand. Says each loss and each return once in the log."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._troubles: dict[Trouble, Since] = {}
+
+    def set(self, trouble: Trouble, cause: str, now_s: int) -> None:
+        """Let a trouble stand; a new cause of a standing one replaces the cause and keeps the start."""
+        standing = self._troubles.get(trouble)
+        if standing is None:
+            _log.warning("%s: %s: %s", self._name, trouble, cause)
+        self._troubles[trouble] = Since(cause, now_s if standing is None else standing.since_s)
+
+    def clear(self, trouble: Trouble, now_s: int) -> None:
+        """End a trouble; nothing happens where it does not stand."""
+        ended = self._troubles.pop(trouble, None)
+        if ended is not None:
+            _log.warning("%s: no longer %s, after %d s", self._name, trouble, now_s - ended.since_s)
+
+    def __contains__(self, trouble: Trouble) -> bool:
+        return trouble in self._troubles
+
+    def snapshot(self) -> Mapping[Trouble, Since]:
+        """All troubles that stand; empty when all is well."""
+        return dict(self._troubles)
