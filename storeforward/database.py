@@ -19,7 +19,7 @@ from storeforward.migrations import migrate
 from storeforward.options import JournalOptions
 from storeforward.records import NO_HASH, Chain, Record, StoredRecord, Stream, record_hash
 
-log = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 PAGE_BYTES: Final = 4096
 _DAMAGED: Final = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
@@ -41,7 +41,7 @@ def open_database(path: Path, options: JournalOptions) -> tuple[sqlite3.Connecti
         if not _is_damage(error):
             raise JournalUnreadable(path, str(error)) from error
         aside = set_aside(path)
-        log.error("journal %s is damaged (%s); set aside as %s, a fresh one is begun", path, error, aside.name)
+        _log.error("journal %s is damaged (%s); set aside as %s, a fresh one is begun", path, error, aside.name)
         try:
             connection = _open(path, options)
         except sqlite3.Error as second:
@@ -51,7 +51,8 @@ def open_database(path: Path, options: JournalOptions) -> tuple[sqlite3.Connecti
 
 
 def _open(path: Path, options: JournalOptions) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, isolation_level=None, cached_statements=24, check_same_thread=True)
+    is_new = not path.exists() or not path.stat().st_size
+    connection = sqlite3.connect(path, isolation_level=None, cached_statements=24)
     try:
         connection.execute(f"PRAGMA cache_size = -{options.cache_kib}")
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # one connection: the log's index needs no shared memory
@@ -61,9 +62,8 @@ def _open(path: Path, options: JournalOptions) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = OFF")  # a record may be evicted before the item that told of it
         connection.execute(f"PRAGMA wal_autocheckpoint = {options.checkpoint_pages}")
         connection.execute(f"PRAGMA journal_size_limit = {options.checkpoint_pages * PAGE_BYTES}")
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise _Damage(verdict)
+        if not is_new:
+            _check(connection)
         migrate(connection, path)
         if options.max_mib:
             connection.execute(f"PRAGMA max_page_count = {options.max_mib * 1024 * 1024 // PAGE_BYTES}")
@@ -71,6 +71,13 @@ def _open(path: Path, options: JournalOptions) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _check(connection: sqlite3.Connection) -> None:
+    """Read the whole file, but for comparing indices with their tables. Raises sqlite3.DatabaseError."""
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise _Damage(verdict)
 
 
 class _Damage(sqlite3.DatabaseError):
