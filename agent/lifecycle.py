@@ -74,7 +74,9 @@ class Agent:
         clock: Clock,
         store: LightStore | None = None,
         boot_id: bytes | None = None,
+        built_after_ns: int = BUILT_AFTER_NS,
     ) -> None:
+        """`built_after_ns`: a clock that shows less was never set. Only a simulation lives in the past."""
         self.config = config
         self.name = config.device.name
         self.device_id = device_id(config.device.chain_id, keystore.public_key())
@@ -85,6 +87,7 @@ class Agent:
         self._drivers = drivers
         self._clock = clock
         self._rules = read_rules(RULES[config.device.kind], config.strategy.rules, config.file)
+        self._built_after_ns = built_after_ns
         self._boot_id = os.urandom(16) if boot_id is None else boot_id
         ledger = config.ledger
         options = Options(
@@ -129,6 +132,7 @@ class Agent:
             cache_kib=config.cache_kib,
             max_mib=config.max_mib,
             checkpoint_pages=config.checkpoint_pages,
+            page_bytes=config.page_bytes,
             # What was handed in is looked for at both wakes of a slot; sooner than that nobody misses it.
             resend_first_s=max(60, self.timetable.duration_s),
             resend_most_s=4 * self.timetable.duration_s,
@@ -153,7 +157,7 @@ class Agent:
         """Put the parts together, with what the journal remembers."""
         clock, status, timetable = self._clock, self.status, self.timetable
         kind, duration_s = self.config.device.kind, timetable.duration_s
-        floor_ns = max(BUILT_AFTER_NS, int(journal.values.get(TIME_FLOOR, b"0")))
+        floor_ns = max(self._built_after_ns, int(journal.values.get(TIME_FLOOR, b"0")))
         self._link = link = Link(self.client, clock, status, floor_ns)
         self._keeper = keeper = Keeper(journal, clock, status)
         sealer = Sealer(self.config.device.chain_id, self.device_id, self._keystore.sign)
