@@ -132,7 +132,6 @@ class Agent:
             cache_kib=config.cache_kib,
             max_mib=config.max_mib,
             checkpoint_pages=config.checkpoint_pages,
-            page_bytes=config.page_bytes,
             # What was handed in is looked for at both wakes of a slot; sooner than that nobody misses it.
             resend_first_s=max(60, self.timetable.duration_s),
             resend_most_s=4 * self.timetable.duration_s,
