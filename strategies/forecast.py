@@ -1,6 +1,7 @@
 """Forecasts that are hard to beat with a few lines. All work on mean powers per quarter of an hour that repeat daily.
 
-* A home: the median of the last seven days at this time, plus what is left of the present deviation from it (AR(1)).
+* A home: the mean of the last seven days at this time, plus a part of the present deviation from it (AR(1)). The median is
+  nearer to one home, but its errors do not cancel out over many homes, and a society pays for the sum.
 * Sun, or a building with sun: the highest and the lowest of the last days at each time form an *envelope*; the present stands
   at some place in it, keeps that place for a while and then falls back to the mean. For an array this is the last value
   times the ratio of the envelope.
@@ -25,6 +26,8 @@ STEP_S = 900
 DAY_STEPS = DAY_S // STEP_S
 KEPT_PERMILLE = 850
 """Part of the present deviation that is left after one step (0.85^4 = 0.52 per hour)."""
+HOME_KEPT_PERMILLE = 700
+"""Part of a home's present deviation that is left in the next slot."""
 SMOOTH_STEPS = 3
 """The upper edge of the envelope is smoothed over so many steps to both sides."""
 
@@ -77,12 +80,6 @@ def mean(values: Sequence[int]) -> int:
     return sum(values) // len(values)
 
 
-def median(values: Sequence[int]) -> int:
-    ordered = sorted(values)
-    half = len(ordered) // 2
-    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) // 2
-
-
 def kept_permille(steps_ahead: int) -> int:
     """What is left of a deviation after so many steps."""
     kept = 1000
@@ -92,12 +89,12 @@ def kept_permille(steps_ahead: int) -> int:
 
 
 def expect_home_wh(history: Sequence[SlotEnergy], now_s: int, now_wh: int, slot_s: int) -> int:
-    """The energy of one home in a slot, from its own slots and from what the slot of `now_s` comes to (`now_wh`)."""
+    """The energy of one home in the slot after that of `now_s`, from its own slots and what the present one comes to."""
     usual, usual_now = _same_slot(history, slot_s), _same_slot(history, now_s)
     if not usual:
         return now_wh
-    deviation_wh = now_wh - median(usual_now) if usual_now else 0
-    return median(usual) + deviation_wh * kept_permille(max(1, (slot_s - now_s) // STEP_S)) // 1000
+    deviation_wh = now_wh - mean(usual_now) if usual_now else 0
+    return mean(usual) + deviation_wh * HOME_KEPT_PERMILLE // 1000
 
 
 def _same_slot(history: Sequence[SlotEnergy], slot_s: int) -> list[int]:

@@ -13,8 +13,8 @@ from strategies.view import MarketView
 FINE_STAGES = 4
 HOUR_STAGES = 23
 HOUR_S = 3600
-SPREAD_SUN_PERMILLE, SPREAD_LOAD_PERMILLE, SPREAD_W = 700, 200, 1_200
-"""Distance of the outer net loads from the middle one: 2 x (35 % of the sun + 10 % of the load + 150 Wh per 15 min)."""
+SPREAD_SUN_PERMILLE, SPREAD_LOAD_PERMILLE, SPREAD_USUAL_PERMILLE = 700, 200, 160
+"""Distance of the outer net loads from the middle one, in parts of the sun, of the load and of the usual load."""
 
 
 def tariffs_ahead(market: MarketView, first_slot_s: int, count: int) -> list[Tariff]:
@@ -59,7 +59,7 @@ def stages(market: MarketView, first_slot_s: int, live_net_w: int | None) -> lis
         last_step = max(first_step + 1, (start_s + length_s - step_s) // forecast.STEP_S)
         power_w = forecast.mean(powers_w[first_step:last_step])
         spread_w = SPREAD_SUN_PERMILLE * max(0, load_w - power_w) // 1000
-        spread_w += SPREAD_LOAD_PERMILLE * max(load_w, power_w) // 1000 + SPREAD_W
+        spread_w += (SPREAD_LOAD_PERMILLE * max(load_w, power_w) + SPREAD_USUAL_PERMILLE * max(0, load_w)) // 1000
         part = tariffs[slot : slot + slots]
         result.append(
             Stage(
@@ -82,10 +82,10 @@ def _last_settled(market: MarketView) -> tuple[int, int]:
 
 
 def end_worths(ahead: Sequence[Stage]) -> list[int]:
-    """What charge is worth after the last stage: half-way between the mean ask and bid, at every level."""
-    asks = sum(stage.ask_ueur_kwh for stage in ahead) // len(ahead)
-    bids = sum(stage.bid_ueur_kwh for stage in ahead) // len(ahead)
-    return [(asks + bids) // 2] * LEVELS
+    """What charge is worth after the last stage: the first kWh nearly the mean ask, the last little more than the mean bid."""
+    ask = sum(stage.ask_ueur_kwh for stage in ahead) // len(ahead)
+    bid = sum(stage.bid_ueur_kwh for stage in ahead) // len(ahead)
+    return [ask - (ask - bid) * (2 * level + 1) // (2 * LEVELS) for level in range(LEVELS)]
 
 
 def prices_ahead(

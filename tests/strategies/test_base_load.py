@@ -31,7 +31,7 @@ def test_it_buys_the_usual_use_at_the_ask():
 
 def test_part_of_an_unusual_use_is_expected_to_last():
     (order,) = bid(seen(1200, [100] * WEEK), RULES).orders
-    assert order.energy_wh == 270
+    assert order.energy_wh == 240
 
 
 def test_without_history_the_present_is_expected():
