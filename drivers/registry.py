@@ -27,6 +27,7 @@ DRIVERS: Final[Mapping[str, str]] = MappingProxyType(
         "simulated.ev": _SIMULATED,
         "simulated.freezer": _SIMULATED,
         "simulated.grid_meter": _SIMULATED,
+        "simulated.prices": "drivers.simulated.prices:open_driver",
         "simulated.solar": _SIMULATED,
         "simulated.washer": _SIMULATED,
     }

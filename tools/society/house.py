@@ -12,6 +12,7 @@ from drivers.simulated.ev import EvPart, EvSpec, StaySpec
 from drivers.simulated.freezer import FreezerPart, FreezerSpec
 from drivers.simulated.grid_meter import GridMeterSpec
 from drivers.simulated.part import NJ_PER_WH
+from drivers.simulated.prices import PriceList
 from drivers.simulated.solar import SolarSpec
 from drivers.simulated.washer import WasherPart, WasherSpec, WashSpec
 from tools.society.cast import Cast, CastDevice
@@ -31,6 +32,11 @@ def building_of(scenario: Scenario, cast: Cast) -> Building:
     """The building, idle until the window begins."""
     specs = ((device.name, _spec(scenario, device)) for device in cast.devices)
     return Building({name: spec for name, spec in specs if spec is not None})
+
+
+def price_list(scenario: Scenario) -> PriceList:
+    """What the utility asks and bids in the window."""
+    return PriceList(scenario.start_s, scenario.slot_duration_s, scenario.ask_ueur_kwh, scenario.bid_ueur_kwh)
 
 
 def _spec(scenario: Scenario, device: CastDevice) -> Spec | None:

@@ -99,8 +99,6 @@ class RunRecord:
     slots_played: int
     proofs_verified: int
     headers_verified: int
-    undelivered: int
-    """Transactions that still wait in the outboxes."""
     app_hash: bytes
     height: int
     wall_s: float

@@ -210,7 +210,6 @@ def report(record: RunRecord, baseline: Baseline, optimum_eur: float | None) -> 
         "refused_by_code": dict(sorted(counters.refused.items())),
         "proofs_verified": record.proofs_verified,
         "headers_verified": record.headers_verified,
-        "undelivered": record.undelivered,
         "app_hash": record.app_hash.hex(),
         "height": record.height,
         "offline": [outage.as_json() for outage in record.outages],

@@ -14,7 +14,7 @@ from strategies.solar import SolarRules
 from strategies.utility import UtilityRules
 from strategies.washer import WasherRules
 from tools.society.cast import CastDevice
-from tools.society.scenario import DAY_S, MWH_PER_WH, PPM, Scenario
+from tools.society.scenario import MWH_PER_WH, PPM, Scenario
 
 PPM_PER_PERMILLE: Final = PPM // 1000
 
@@ -37,7 +37,7 @@ def rules_of(device: CastDevice, scenario: Scenario, balance: bool = True) -> An
         case Kind.FREEZER:
             return _freezer(scenario)
         case Kind.UTILITY:
-            return UtilityRules(delivery_day_starts_s=scenario.start_s % DAY_S)
+            return UtilityRules()
     return None
 
 
