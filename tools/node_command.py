@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +19,7 @@ from tools.fullnode.engine.home import BadKeyFile, HomeError, HomeInUse, NodeHom
 from tools.fullnode.engine.solo import EngineError, WrongValidator
 from tools.fullnode.rules.errors import GenesisError, LedgerError
 from tools.fullnode.rules.genesis import read_genesis
+from tools.signals import stop_signals
 
 DEFAULT_LISTEN: Final = "127.0.0.1:26657"
 
@@ -103,7 +101,7 @@ async def _serve(home: NodeHome, host: str, port: int, archive: bool, as_json: b
         from tools.fullnode.engine.node import open_solo_node  # the one part of the command that needs an extra
     except ModuleNotFoundError as error:
         raise CommandError(ExitCode.PRECONDITION, f"{error.name} is not installed", "pip install 'homewatt[node]'") from error
-    with _stop_signals() as stopped:
+    with stop_signals() as stopped:
         async with open_solo_node(home, host, port, SystemClock(), archive) as node:
             engine = node.engine
             started = {
@@ -121,23 +119,4 @@ async def _serve(home: NodeHome, host: str, port: int, archive: bool, as_json: b
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
             talk(f"stopped at height {engine.height}")
-    return ExitCode.INTERRUPTED if stopped.result() is signal.SIGINT else ExitCode.OK
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[asyncio.Future[signal.Signals]]:
-    """A future that holds the first SIGTERM or SIGINT."""
-    loop = asyncio.get_running_loop()
-    stopped: asyncio.Future[signal.Signals] = loop.create_future()
-
-    def stop(which: signal.Signals) -> None:
-        if not stopped.done():
-            stopped.set_result(which)
-
-    for which in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(which, stop, which)
-    try:
-        yield stopped
-    finally:
-        for which in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(which)
+    return stopped.result()
