@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -155,6 +157,25 @@ def test_rules_are_read_into_the_strategys_own_dataclass() -> None:
         read_rules(SolarRules, {"nameplate_w": 9_000, "opening": "dutch"}, file)
     with pytest.raises(MissingKey, match=re.escape("[strategy.rules] nameplate_w: missing; expected a whole number")):
         read_rules(SolarRules, {}, file)
+
+
+PAGE = (Path(__file__).parents[2] / "docs" / "config.md").read_text(encoding="utf-8")
+
+
+def test_the_example_of_the_page_is_a_configuration(tmp_path: Path) -> None:
+    example = PAGE.partition("```toml\n")[2].partition("```")[0]
+    config = read_agent_config(write(tmp_path, example))
+    assert set(config.drivers) == {"device", "grid"}
+    assert read_rules(BatteryRules, config.strategy.rules, config.file).storage.capacity_wh == 10_000
+
+
+@pytest.mark.parametrize(
+    "section", [DeviceConfig, LedgerConfig, KeyConfig, JournalConfig, TradeConfig, StrategyConfig, DriverConfig]
+)
+def test_the_page_explains_every_key(section: type[Any]) -> None:
+    rows = [line.split("|")[1] for line in PAGE.splitlines() if line.startswith("| `")]
+    for field in fields(section):
+        assert any(f"`{field.name}`" in row for row in rows), field.name
 
 
 names = st.text(min_size=1, max_size=20)
