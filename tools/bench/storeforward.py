@@ -84,10 +84,8 @@ async def drain(journal: Journal, count: int, page: int, bench: Bench) -> None:
 async def measure(path: Path, count: int, bench: Bench) -> None:
     """Fill a new journal with ever more work."""
     started = time.perf_counter()
-    device, boot_id = bytes(20), bytes(16)
-    async with Journal.open(
-        folder / "journal.db", device=device, sign=KEY.sign, clock=SystemClock(), boot_id=boot_id
-    ) as journal:
+    opening = Journal.open(path, device=bytes(20), sign=KEY.sign, clock=SystemClock(), boot_id=bytes(16))
+    async with opening as journal:
         await journal.apply(Changes((NewRecord(Stream.ENERGY, 1, BODY),)))
         bench.row("new journal opened and first record on the disk", "ms", (time.perf_counter() - started) * 1000)
         await slot_changes(journal, count, bench)
