@@ -104,7 +104,7 @@ def load_world(path: Path) -> World:
         battery_capacity_wh=round(raw["battery"]["capacity_kwh"] * 1000),
         battery_power_w=round(raw["battery"]["power_kw"] * 1000),
         battery_start_wh=round(raw["battery"]["initial_kwh"] * 1000),
-        optimum_eur=raw.get("reference", {}).get("optimum_eur"),
+        optimum_eur=raw.get("reference", {}).get("optimum_milp_eur"),
     )
 
 
