@@ -14,7 +14,7 @@ from tools.society.house import stored_wh, temperature_mc
 from tools.society.ledgerbook import NO_PRICE, LedgerBook
 from tools.society.progress import Progress
 from tools.society.record import UNKNOWN, Series
-from tools.society.scenario import Scenario
+from tools.society.scenario import DAY_S, Scenario
 
 
 class Observer:
@@ -62,7 +62,8 @@ class Observer:
             temperatures[slot] = temperature_mc(self._house, name)
         for name, explanations in self._explanations.items():
             steered = explanations.last(Deed.STEER)
-            self._note(name, slot, " ".join(filter(None, ("" if steered is None else steered.text, self._bids[name]))))
+            sentences = dict.fromkeys(("" if steered is None else steered.text, self._bids[name]))  # each once
+            self._note(name, slot, " ".join(filter(None, sentences)))
 
     def _note_bids(self) -> None:
         """Orders for a slot are decided before it starts."""
@@ -83,6 +84,7 @@ class Observer:
             changes.append((slot, number))
 
     def _last_price(self, slot: int) -> int:
-        """Call price of the newest slot that has settled; NO_PRICE where there is none yet."""
+        """The last call price of the past day; NO_PRICE where there was no call."""
         calls = self._book.columns.call_ueur_kwh
-        return next((calls[earlier] for earlier in range(slot, max(-1, slot - 8), -1) if calls[earlier] != NO_PRICE), NO_PRICE)
+        past = range(slot, max(-1, slot - DAY_S // self._scenario.slot_duration_s), -1)
+        return next((calls[earlier] for earlier in past if calls[earlier] != NO_PRICE), NO_PRICE)
