@@ -5,11 +5,13 @@ The curve of the programme is built here from worths of charge; the programme it
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from agent.vocabulary import TICK_UEUR_KWH, Decision, Mode, Order, Position, Setpoint, Side, Tariff
 from strategies.facts import StorageFacts
+from strategies.outbidding import raised_bid, rival_in
 from strategies.outlook import end_worths, stages
 from strategies.programme import LEVELS, step_wh, worths_after
 from strategies.view import MarketView, Quote, at_tariff, in_slot_wh, power_for, rivals
@@ -33,6 +35,8 @@ class BatteryRules:
     balance: bool = True
     """Balance on the live power at the grid connection, where there is a meter for it."""
     threshold_ueur_kwh: int | None = None
+    gates_ahead: int = 1
+    """How many gates ahead "floor" bids."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,29 +65,45 @@ def bid(seen: BatterySnapshot, rules: BatteryRules) -> Decision:
     """Orders for the next gate, as the owner's opening says."""
     if not seen.market.quotes:
         return Decision((), (), "No market in sight: the battery keeps the building's surplus for the building.")
+    if rules.opening == "floor":
+        return _bid_floor(seen, rules)
     quote = seen.market.quotes[0]
     reach = reach_at(seen, rules.storage, quote)
     if rules.opening == "programme":
         return _bid_programme(seen, rules, quote, reach)
-    if rules.opening == "middle":
-        return _bid_middle(quote, reach)
-    return _bid_floor(seen, rules, quote, reach)
+    return _bid_middle(quote, reach)
 
 
 def reach_at(seen: BatterySnapshot, storage: StorageFacts, quote: Quote) -> Reach:
     """What can be traded for a slot: within power, within the charge expected at its start, less what is already traded."""
-    duration_s = seen.market.duration_s
-    until_start_wh = in_slot_wh(seen.power_w, max(0, quote.slot_s - seen.market.now_s))
-    if until_start_wh > 0:
-        change_wh = until_start_wh * storage.eta_charge_permille // 1000
-    else:
-        change_wh = -(-until_start_wh * 1000 // storage.eta_discharge_permille)
-    stored_wh = max(storage.floor_wh, min(storage.capacity_wh, seen.stored_wh + change_wh))
-    room_wh = (storage.capacity_wh - stored_wh) * 1000 // storage.eta_charge_permille
-    left_wh = (stored_wh - storage.floor_wh) * storage.eta_discharge_permille // 1000
+    stored_wh = _stored_at(seen, storage, quote.slot_s)
+    return _reach(storage, quote, seen.market.duration_s, stored_wh, stored_wh)
+
+
+def _stored_at(seen: BatterySnapshot, storage: StorageFacts, slot_s: int) -> int:
+    """The charge expected at a slot's start, the power staying as it is."""
+    until_start_wh = in_slot_wh(seen.power_w, max(0, slot_s - seen.market.now_s))
+    return _within(storage, seen.stored_wh + _stored_change(storage, until_start_wh))
+
+
+def _stored_change(storage: StorageFacts, net_wh: int) -> int:
+    """What an energy at the terminals (charging positive) does to the charge."""
+    if net_wh > 0:
+        return net_wh * storage.eta_charge_permille // 1000
+    return -(-net_wh * 1000 // storage.eta_discharge_permille)
+
+
+def _within(storage: StorageFacts, stored_wh: int) -> int:
+    return max(storage.floor_wh, min(storage.capacity_wh, stored_wh))
+
+
+def _reach(storage: StorageFacts, quote: Quote, duration_s: int, most_wh: int, least_wh: int) -> Reach:
+    """The reach in a slot that begins with a charge between `least_wh` and `most_wh`."""
+    room_wh = (storage.capacity_wh - most_wh) * 1000 // storage.eta_charge_permille
+    left_wh = (least_wh - storage.floor_wh) * storage.eta_discharge_permille // 1000
     net_wh = quote.position.net_wh
     return Reach(
-        stored_wh=stored_wh,
+        stored_wh=least_wh,
         buy_wh=max(0, min(in_slot_wh(storage.charge_w, duration_s), room_wh) - net_wh),
         sell_wh=max(0, min(in_slot_wh(storage.discharge_w, duration_s), left_wh) + net_wh),
     )
@@ -152,32 +172,53 @@ def _bid_middle(quote: Quote, reach: Reach) -> Decision:
     )
 
 
-def _bid_floor(seen: BatterySnapshot, rules: BatteryRules, quote: Quote, reach: Reach) -> Decision:
-    """While somebody offers openly, outbid the rivals by a tick up to the threshold; otherwise sell what is stored above it."""
-    tariff, slots = quote.book.tariff, (quote.slot_s,)
+def _bid_floor(seen: BatterySnapshot, rules: BatteryRules) -> Decision:
+    """Trade in every book in sight, so that all bids together fit into the battery and all offers are in it.
+
+    The reason tells of the book whose gate is next.
+    """
+    market, storage, quotes = seen.market, rules.storage, seen.market.quotes
     worth = threshold(seen, rules)
-    trend = _trend(seen.market, tariff)
-    if rivals(quote, Side.SELL) and reach.buy_wh > 0:
-        others = rivals(quote, Side.BUY)
-        opening = max((entry.limit_ueur_kwh for entry in others), default=tariff.bid_ueur_kwh) + TICK_UEUR_KWH
-        limit = max(tariff.bid_ueur_kwh, min(opening, worth, tariff.ask_ueur_kwh))
-        if worth > tariff.bid_ueur_kwh:
-            order = Order(quote.slot_s, Side.BUY, reach.buy_wh, limit, Mode.OPEN)
-            rival = f"one tick over {cents(others[0].limit_ueur_kwh)}" if others else "nobody else bids"
-            reason = f"{trend}; it bids {cents(limit)} ({rival}), never above its threshold of {cents(worth)}."
-            return Decision(slots, (order,), reason)
-        return Decision(slots, (), f"{trend}; its threshold of {cents(worth)} is below what the utility pays: it waits.")
-    if reach.sell_wh > 0 and not rivals(quote, Side.SELL):
+    most_wh = least_wh = _stored_at(seen, storage, quotes[0].slot_s)
+    orders: list[Order] = []
+    for quote in quotes:
+        reach = _reach(storage, quote, market.duration_s, most_wh, least_wh)
+        wanted = _order_at_floor(quote, quotes, rules, reach, worth)
+        orders.extend(wanted)
+        bought_wh = max(0, quote.position.net_wh) + sum(order.energy_wh for order in wanted if order.side == Side.BUY)
+        sold_wh = max(0, -quote.position.net_wh) + sum(order.energy_wh for order in wanted if order.side == Side.SELL)
+        most_wh = _within(storage, most_wh + _stored_change(storage, bought_wh))
+        least_wh = _within(storage, least_wh + _stored_change(storage, -sold_wh))
+    first = next((order for order in orders if order.slot_s == quotes[0].slot_s), None)
+    reason = f"{_trend(market, quotes[0].book.tariff)}; {_why_at_floor(quotes, seen, rules, first, worth)}"
+    return Decision(tuple(quote.slot_s for quote in quotes), tuple(orders), reason)
+
+
+def _order_at_floor(quote: Quote, quotes: Sequence[Quote], rules: BatteryRules, reach: Reach, worth: int) -> tuple[Order, ...]:
+    """While somebody offers openly, outbid the rivals by a tick up to the threshold; otherwise sell what is stored above it."""
+    tariff, offered = quote.book.tariff, bool(rivals(quote, Side.SELL))
+    if offered and reach.buy_wh > 0 and worth > tariff.bid_ueur_kwh:
+        limit = raised_bid(quote, quotes, min(worth, tariff.ask_ueur_kwh))
+        return (Order(quote.slot_s, Side.BUY, reach.buy_wh, limit, Mode.OPEN),)
+    if not offered and reach.sell_wh > 0:
         cost = worth * 1_000_000 // (rules.storage.eta_charge_permille * rules.storage.eta_discharge_permille)
         limit = max(tariff.bid_ueur_kwh, min(tariff.ask_ueur_kwh, cost + rules.storage.wear_ueur_kwh + TICK_UEUR_KWH))
-        order = Order(quote.slot_s, Side.SELL, reach.sell_wh, limit)
-        return Decision(
-            slots,
-            (order,),
-            f"{trend}; nobody else offers: it sells from {cents(limit)}, above its threshold of {cents(worth)}.",
-        )
-    state = "empty" if reach.sell_wh <= 0 else "full"
-    return Decision(slots, (), f"{trend}; the battery is {state}: it waits.")
+        return (Order(quote.slot_s, Side.SELL, reach.sell_wh, limit),)
+    return ()
+
+
+def _why_at_floor(quotes: Sequence[Quote], seen: BatterySnapshot, rules: BatteryRules, order: Order | None, worth: int) -> str:
+    """Why this order, or none, for the next gate."""
+    if order is None:
+        if rivals(quotes[0], Side.SELL) and worth <= quotes[0].book.tariff.bid_ueur_kwh:
+            return f"its threshold of {cents(worth)} is below what the utility pays: it waits."
+        state = "empty" if seen.stored_wh <= rules.storage.floor_wh else "full or its trades are made"
+        return f"the battery is {state}: it waits."
+    if order.side == Side.SELL:
+        return f"nobody else offers: it sells from {cents(order.limit_ueur_kwh)}, above its threshold of {cents(worth)}."
+    rival = rival_in(quotes[0], quotes)
+    beaten = "nobody else bids" if rival is None else f"the best other bid is {cents(rival)}"
+    return f"it bids {cents(order.limit_ueur_kwh)} ({beaten}), never above its threshold of {cents(worth)}."
 
 
 def threshold(seen: BatterySnapshot, rules: BatteryRules) -> int:
@@ -193,10 +234,13 @@ def threshold(seen: BatterySnapshot, rules: BatteryRules) -> int:
 
 
 def _trend(market: MarketView, tariff: Tariff) -> str:
-    """Where prices stand against those of the last day, in words."""
+    """Where prices stand against those of the last day, in words; without any, against the tariffs that are known ahead."""
     calls = [line.call_ueur_kwh for line in market.history[-96:] if line.call_ueur_kwh is not None]
     if not calls:
-        return f"No price history yet, the utility asks {cents(tariff.ask_ueur_kwh)}"
+        ahead = [known.ask_ueur_kwh for known in market.tariffs] or [tariff.ask_ueur_kwh]
+        now, later = tariff.ask_ueur_kwh, sum(ahead) // len(ahead)
+        trend = "rising" if later > now else "falling" if later < now else "steady"
+        return f"Prices are {trend} (the utility asks {cents(now)}, on average {cents(later)} ahead; no calls yet)"
     usual = sum(calls) // len(calls)
     trend = "rising" if calls[-1] > usual else "falling" if calls[-1] < usual else "steady"
     return f"Prices are {trend} (last {cents(calls[-1])}, usually {cents(usual)})"

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from agent.vocabulary import TICK_UEUR_KWH, Decision, Mode, Order, Position, Setpoint, Side
 from strategies.facts import StorageFacts
+from strategies.outbidding import raised_bid, rival_in
 from strategies.outlook import prices_ahead
-from strategies.view import MarketView, Quote, rivals
-from strategies.words import energy, time_of_day
+from strategies.view import MarketView, Quote
+from strategies.words import cents, energy, time_of_day
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class WasherRules:
 
     nameplate_w: int = 2_500
     opening: Literal["call", "open"] = "call"
+    gates_ahead: int = 1
+    """How many gates ahead it bids openly, once the wash has its start."""
     wait: bool = True
     storage: StorageFacts | None = None
     """The society's battery, for the price forecast; None: price history alone."""
@@ -49,24 +53,24 @@ class WasherSnapshot:
 
 def bid(seen: WasherSnapshot, rules: WasherRules) -> Decision:
     """Buy the next slot of a running wash, or of one that starts best in that slot. An order is the promise to start."""
-    if not seen.market.quotes:
+    quotes, wash = seen.market.quotes, seen.wash
+    if not quotes:
         return Decision((), (), "No market in sight: the wash is planned with the last known tariff.")
-    quote, wash = seen.market.quotes[0], seen.wash
-    slots, duration_s = (quote.slot_s,), seen.market.duration_s
+    first_s, duration_s = quotes[0].slot_s, seen.market.duration_s
+    slots = tuple(quote.slot_s for quote in quotes)
     if wash is None:
         return Decision(slots, (), "No wash is waiting.")
     if wash.started_s is not None:
-        wanted_wh = energy_between(wash, wash.started_s, quote.slot_s, duration_s) - quote.position.net_wh
-        reason = f"The wash runs and is not interrupted: it takes {energy(max(0, wanted_wh))} in the next slot."
-        return Decision(slots, _orders(quote, rules, wanted_wh), reason)
-    if wash.ready_s > quote.slot_s:
+        wanted_wh = energy_between(wash, wash.started_s, first_s, duration_s)
+        reason = f"The wash runs and is not interrupted: it takes {energy(wanted_wh)} in the next slot."
+        return _decision(quotes, rules, wash, wash.started_s, duration_s, reason)
+    if wash.ready_s > first_s:
         return Decision(slots, (), f"The wash is ready at {time_of_day(wash.ready_s)}.")
-    best_s = best_start_s(seen, rules, wash, quote.slot_s)
-    if best_s > quote.slot_s:
+    best_s = best_start_s(seen, rules, wash, first_s)
+    if best_s > first_s:
         return Decision(slots, (), f"The wash waits until about {time_of_day(best_s)}, when it is expected to cost least.")
-    wanted_wh = energy_between(wash, quote.slot_s, quote.slot_s, duration_s) - quote.position.net_wh
-    reason = f"The wash starts at {time_of_day(quote.slot_s)}: no later start before {time_of_day(wash.end_by_s)} costs less."
-    return Decision(slots, _orders(quote, rules, wanted_wh), reason)
+    reason = f"The wash starts at {time_of_day(first_s)}: no later start before {time_of_day(wash.end_by_s)} costs less."
+    return _decision(quotes, rules, wash, first_s, duration_s, reason)
 
 
 def energy_between(wash: Wash, started_s: int, slot_s: int, duration_s: int) -> int:
@@ -91,17 +95,35 @@ def best_start_s(seen: WasherSnapshot, rules: WasherRules, wash: Wash, first_s: 
     return first_s + costs.index(min(costs)) * duration_s
 
 
-def _orders(quote: Quote, rules: WasherRules, wanted_wh: int) -> tuple[Order, ...]:
-    """In the call at the utility's ask, or openly one tick above the best rival and never above the ask."""
-    if wanted_wh <= 0:
-        return ()
-    ask = quote.book.tariff.ask_ueur_kwh
+def _decision(
+    quotes: Sequence[Quote], rules: WasherRules, wash: Wash, started_s: int, duration_s: int, reason: str
+) -> Decision:
+    """Buy what is missing in the slots in sight; openly in all of them, in the call in the next one."""
+    missing = [energy_between(wash, started_s, quote.slot_s, duration_s) - quote.position.net_wh for quote in quotes]
     if rules.opening == "call":
-        return (Order(quote.slot_s, Side.BUY, wanted_wh, ask),)
-    bids, asks = rivals(quote, Side.BUY), rivals(quote, Side.SELL)
-    best = max([quote.book.tariff.bid_ueur_kwh, *(entry.limit_ueur_kwh for entry in (*bids[:1], *asks[:1]))])
-    limit = min(ask, best + TICK_UEUR_KWH)
-    return (Order(quote.slot_s, Side.BUY, wanted_wh, limit, Mode.OPEN),)
+        order = Order(quotes[0].slot_s, Side.BUY, missing[0], quotes[0].book.tariff.ask_ueur_kwh)
+        return Decision((quotes[0].slot_s,), (order,) if missing[0] > 0 else (), reason)
+    wanted = [(quote, wh) for quote, wh in zip(quotes, missing, strict=True) if wh > 0]
+    orders = tuple(Order(quote.slot_s, Side.BUY, wh, open_limit(quote, quotes), Mode.OPEN) for quote, wh in wanted)
+    if orders:
+        reason += f" {_open_bid(quotes, orders[0].limit_ueur_kwh)}"
+    return Decision(tuple(quote.slot_s for quote in quotes), orders, reason)
+
+
+def open_limit(quote: Quote, quotes: Sequence[Quote]) -> int:
+    """One tick over the rival, as long as that is below the utility's ask: at the ask the utility serves it anyway."""
+    tariff = quote.book.tariff
+    return raised_bid(quote, quotes, max(tariff.bid_ueur_kwh, tariff.ask_ueur_kwh - TICK_UEUR_KWH))
+
+
+def _open_bid(quotes: Sequence[Quote], limit: int) -> str:
+    """What it bids in the next slot and why."""
+    rival, ask = rival_in(quotes[0], quotes), quotes[0].book.tariff.ask_ueur_kwh
+    if rival is None:
+        return f"Nobody else bids: it bids {cents(limit)}, just above what the utility pays."
+    if rival + TICK_UEUR_KWH >= ask:
+        return f"Somebody bids {cents(rival)}; to outbid that costs as much as the utility's {cents(ask)}, so it buys there."
+    return f"It bids {cents(limit)}, one tick over the {cents(rival)} of somebody else."
 
 
 def steer(seen: WasherSnapshot, rules: WasherRules) -> Setpoint:

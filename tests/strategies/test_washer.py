@@ -63,11 +63,11 @@ def test_parts_that_straddle_slots_are_shared_out():
     [
         ((), BID + TICK_UEUR_KWH),
         ((entry(Side.BUY, 50_000, 900),), 50_000 + TICK_UEUR_KWH),
-        ((entry(Side.BUY, ASK, 900),), ASK),
-        ((entry(Side.SELL, 60_000, 900),), 60_000 + TICK_UEUR_KWH),
+        ((entry(Side.BUY, ASK, 900),), ASK - TICK_UEUR_KWH),
+        ((entry(Side.SELL, 60_000, 900),), BID + TICK_UEUR_KWH),
     ],
 )
-def test_openly_it_bids_a_tick_above_the_best_rival_and_never_above_the_ask(entries, limit):
+def test_openly_it_bids_a_tick_above_the_best_rival_and_always_below_the_ask(entries, limit):
     view = market(quotes=(quote(open_entries=entries),))
     (order,) = bid(seen(wash(slots_until_end=3), view), replace(RULES, opening="open")).orders
     assert (order.limit_ueur_kwh, order.mode) == (limit, Mode.OPEN)
