@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.vocabulary import TICK_UEUR_KWH, Decision, Order, Position, Setpoint, Side
@@ -23,6 +24,8 @@ class EvRules:
     eta_charge_permille: int = 950
     eta_discharge_permille: int = 950
     wear_ueur_kwh: int = 20_000
+    gates_ahead: int = 1
+    """How many gates ahead it sells."""
     storage: StorageFacts | None = None
 
 
@@ -58,18 +61,24 @@ def bid(seen: EvSnapshot, rules: EvRules) -> Decision:
     if not seen.market.quotes:
         return Decision((), (), "No market in sight: the car is charged at the last known tariff.")
     quote, car = seen.market.quotes[0], seen.car
-    slots = (quote.slot_s,)
+    slots: tuple[int, ...] = (quote.slot_s,)
     if car is None:
         return Decision(slots, (), "No car is plugged in.")
     if car.departs_s <= quote.slot_s:
         return Decision(slots, (), "The car leaves before the next slot.")
     duration_s = seen.market.duration_s
-    need_wh = car.needs_wh - in_slot_wh(seen.power_w, max(0, quote.slot_s - seen.market.now_s)) - quote.position.net_wh
+    until_start_wh = in_slot_wh(seen.power_w, max(0, quote.slot_s - seen.market.now_s))
+    need_wh = car.needs_wh - until_start_wh - quote.position.net_wh
     prices = prices_ahead(
         seen.market, quote.slot_s, -(-(car.departs_s - quote.slot_s) // duration_s), rules.storage, seen.storage_wh
     )
+    sale = surplus(seen, rules, car, until_start_wh, prices)
+    if sale is not None and sale.orders:
+        return sale
     if need_wh <= 0:
-        return _sell(seen, rules, quote, car, prices)
+        return Decision(slots, (), "The car has what it needs.") if sale is None else sale
+    if sale is not None:
+        slots = sale.slots  # offers that are not wanted any more must not stand while it charges
     power_w = min(car.max_charge_w, rules.nameplate_w)
     later = [
         (price, in_slot_wh(power_w, min(duration_s, car.departs_s - quote.slot_s - index * duration_s)))
@@ -115,37 +124,57 @@ def worth_now(need_wh: int, room_wh: int, later: list[tuple[int, int]], reserve_
     return pieces
 
 
-def _sell(seen: EvSnapshot, rules: EvRules, quote: Quote, car: PluggedCar, prices: list[int]) -> Decision:
-    """Offer what is stored above need and reserve, when that earns more than buying it back before departure costs."""
-    slots = (quote.slot_s,)
-    spare_wh = min(-car.needs_wh, car.stored_wh) - rules.reserve_wh
+def surplus(seen: EvSnapshot, rules: EvRules, car: PluggedCar, until_start_wh: int, prices: Sequence[int]) -> Decision | None:
+    """Offer what the car holds above reserve and need, when that earns more than buying it back before departure costs.
+
+    What can be bought back in the slots after those in sight is not needed now. `until_start_wh` is what the charger still
+    takes before the first slot in sight. None for a car that cannot feed back or may not.
+    """
     if not rules.sell or car.max_discharge_w <= 0 or car.capacity_wh <= 0:
-        return Decision(slots, (), "The car has what it needs.")
-    # What must be bought back counts as spare too, as long as it fits into the slots after the next one.
-    power_w = min(car.max_charge_w, rules.nameplate_w)
-    spare_wh = max(
-        spare_wh,
-        min(car.stored_wh - rules.reserve_wh, spare_wh + in_slot_wh(power_w, seen.market.duration_s) * (len(prices) - 2)),
-    )
-    sell_wh = (
-        min(spare_wh, in_slot_wh(min(car.max_discharge_w, rules.nameplate_w), seen.market.duration_s)) + quote.position.net_wh
-    )
-    if sell_wh <= 0 or len(prices) < 2:
-        return Decision(slots, (), f"The car holds {energy(car.stored_wh)}: what it needs and its reserve, nothing to sell.")
-    back = min(prices[1:])
+        return None
+    quotes, duration_s = seen.market.quotes, seen.market.duration_s
+    charge_w = min(car.max_charge_w, rules.nameplate_w)
+    slot_wh = in_slot_wh(min(car.max_discharge_w, rules.nameplate_w), duration_s)
+    stored_wh = car.stored_wh + until_start_wh
+    later_wh = in_slot_wh(charge_w, duration_s) * max(0, len(prices) - len(quotes) - 1)
+    kept_wh = max(0, car.stored_wh + car.needs_wh - later_wh)
+    spare_wh = stored_wh - kept_wh - rules.reserve_wh + sum(min(0, quote.position.net_wh) for quote in quotes)
+    slots = tuple(quote.slot_s for quote in quotes)
+    if spare_wh <= 0 or len(prices) <= len(quotes):
+        return Decision(slots, (), f"The car holds {energy(stored_wh)}: what it needs and its reserve, nothing to sell.")
+    back = min(prices[len(quotes) :])
     cost = back * 1_000_000 // (rules.eta_charge_permille * rules.eta_discharge_permille) + rules.wear_ueur_kwh
-    offers = [level.limit_ueur_kwh for level in quote.book.sells[:1]]
-    offers += [entry.limit_ueur_kwh for entry in rivals(quote, Side.SELL)[:1]]
-    best_ask = min([quote.book.tariff.ask_ueur_kwh, *offers])
-    limit = best_ask - TICK_UEUR_KWH
+    orders = []
+    for quote in quotes:
+        limit = max(best_ask(quote) - TICK_UEUR_KWH, quote.book.tariff.bid_ueur_kwh)
+        sell_wh = min(spare_wh, slot_wh + min(0, quote.position.net_wh))
+        if limit >= cost and sell_wh > 0:
+            orders.append(Order(quote.slot_s, Side.SELL, sell_wh, limit))
+            spare_wh -= sell_wh
+    leaves = f"{energy(max(0, car.stored_wh + car.needs_wh))} at {time_of_day(car.departs_s)}"
     figures = (
-        f"the car holds {energy(car.stored_wh)} and needs {energy(max(0, car.stored_wh + car.needs_wh))}; "
-        f"sellers ask {cents(best_ask)}, buying back later costs {cents(back)}, with losses and wear {cents(cost)}"
+        f"the car holds {energy(stored_wh)} of {energy(car.capacity_wh)} and needs {energy(kept_wh)} now and {leaves}, "
+        f"with {energy(rules.reserve_wh)} in reserve; sellers ask {cents(best_ask(quotes[0]))}{_usual_ask(seen.market)}, "
+        f"until then prices go to {cents(back)}, so buying back costs {cents(cost)} with losses and wear"
     )
-    if limit < cost:
+    if not orders:
         return Decision(slots, (), f"It keeps its charge: {figures}.")
-    order = Order(quote.slot_s, Side.SELL, sell_wh, max(limit, quote.book.tariff.bid_ueur_kwh))
-    return Decision(slots, (order,), f"It offers {energy(sell_wh)} at {cents(order.limit_ueur_kwh)}: {figures}.")
+    total = energy(sum(order.energy_wh for order in orders))
+    return Decision(slots, tuple(orders), f"It offers {total} from {cents(orders[0].limit_ueur_kwh)}: {figures}.")
+
+
+def _usual_ask(market: MarketView) -> str:
+    """What was asked in the price history, in words."""
+    asks = [line.ask_ueur_kwh for line in market.history]
+    return f" (so far {cents(sum(asks) // len(asks))} on average)" if asks else ""
+
+
+def best_ask(quote: Quote) -> int:
+    """The lowest price at which somebody else sells, the utility included."""
+    own = {order.order.limit_ueur_kwh: order.remaining_wh for order in quote.standing if order.order.side == Side.SELL}
+    levels = [level.limit_ueur_kwh for level in quote.book.sells if level.energy_wh > own.get(level.limit_ueur_kwh, 0)]
+    offers = [entry.limit_ueur_kwh for entry in rivals(quote, Side.SELL)]
+    return min([quote.book.tariff.ask_ueur_kwh, *levels, *offers])
 
 
 def steer(seen: EvSnapshot, rules: EvRules) -> Setpoint:

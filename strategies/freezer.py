@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from agent.vocabulary import Accept, Decision, Order, Position, Setpoint, Side
-from strategies.cold import LEVELS, PRICELESS, ColdStore, cold_mwh, cold_store, worths_of_cold
+from agent.vocabulary import Decision, Order, Position, Setpoint, Side
+from strategies.cold import ColdStore, cold_mwh, cold_store, worths_of_cold
+from strategies.contracts import ColdPlan, Contract
 from strategies.outlook import prices_from_history
-from strategies.view import MarketView, Quote, at_tariff, rivals
+from strategies.view import MarketView, Quote, at_tariff
 from strategies.words import cents, degrees, energy
 
-LOOK_AHEAD = 24
-"""Slots that the programme looks ahead; cold keeps for some hours."""
+LOOK_AHEAD, LEAST_LOOK_AHEAD_S = 24, 3_600
+"""How far the programme looks ahead: so many slots, and an hour at least; cold keeps for some hours."""
+CONTRACT_S = 900
+"""Open trades are made for at least so long at a time: a run of the compressor that is bought, or given up, as a whole."""
 FORCED_MC = 200
 MARGIN_MC = 600
 """The programme keeps this distance to the warmest temperature. Cooling is forced at a third of it, so that a compressor at
@@ -37,6 +40,8 @@ class FreezerRules:
     """A run that must be bought is at least so long, to spare the compressor."""
     buy_ahead: bool = False
     """Take open offers below the worth of its cold before the gate, to resell them where somebody bids more."""
+    gates_ahead: int = 1
+    """How many gates ahead it takes and resells; a quarter of an hour and more, where slots are shorter than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +67,28 @@ def bid(seen: FreezerSnapshot, rules: FreezerRules) -> Decision:
         return Decision((), (), "No market in sight: the freezer runs on its thermostat.")
     quote = market.quotes[0]
     store = store_of(rules, market.duration_s)
-    left_mwh = store.after_leak(_cold_at_start(seen, rules, quote.slot_s))
-    prices = prices_from_history(market, quote.slot_s, LOOK_AHEAD)
-    worths = worths_of_cold(store, prices[1:])
-    at = f"{degrees(seen.air_mc)} in the freezer"
-    if accept := _resale(quote, store, left_mwh, worths):
-        price = next(entry.limit_ueur_kwh for entry in quote.book.open_entries if entry.order_id == accept.order_id)
-        value = cents(_worth_at(store, worths, left_mwh))
-        reason = f"{at}: it abstains and sells its {energy(accept.energy_wh)} at {cents(price)}, as its cold is worth {value}."
-        return Decision((quote.slot_s,), (), reason, (accept,))
-    orders = _orders(quote, rules, store, left_mwh, worths, prices[0])
-    if not orders and (ahead := _buy_ahead(quote, rules, store, left_mwh, worths)):
-        reason = f"{at}: it takes {energy(ahead.energy_wh)} that are offered below what its cold is worth."
-        return Decision((quote.slot_s,), (), reason, (ahead,))
+    cold_mwh = _cold_at_start(seen, rules, quote.slot_s)
+    prices = prices_from_history(market, quote.slot_s, max(LOOK_AHEAD, LEAST_LOOK_AHEAD_S // market.duration_s))
+    at, slots = f"{degrees(seen.air_mc)} in the freezer", (quote.slot_s,)
+    plan = ColdPlan(market.quotes, store, cold_mwh, prices, -(-CONTRACT_S // market.duration_s))
+    if sale := plan.resale():
+        reason = f"{at}: it abstains and sells {_contracted(sale)}, as its cold is worth {cents(sale.worth)}."
+        return Decision(slots, (), reason, sale.accepts)
+    orders = _orders(quote, rules, store, store.after_leak(cold_mwh), worths_of_cold(store, prices[1:]), prices[0])
+    if not orders and rules.buy_ahead and (run := plan.purchase()):
+        reason = f"{at}: it buys ahead {_contracted(run)}, as its cold is worth {cents(run.worth)}."
+        return Decision(slots, (), reason, run.accepts)
     if not orders:
-        return Decision((quote.slot_s,), (), f"{at}: cold enough for the next slot, later electricity is not dearer.")
+        return Decision(slots, (), f"{at}: cold enough for the next slot, later electricity is not dearer.")
     wanted = energy(sum(order.energy_wh for order in orders))
     if orders[0].limit_ueur_kwh >= quote.book.tariff.ask_ueur_kwh:
-        return Decision(
-            (quote.slot_s,), orders, f"{at}: it must cool in the next slot and buys {wanted} at the market's price."
-        )
-    return Decision(
-        (quote.slot_s,), orders, f"{at}: it cools ahead with {wanted}, paying up to {cents(orders[0].limit_ueur_kwh)}."
-    )
+        return Decision(slots, orders, f"{at}: it must cool in the next slot and buys {wanted} at the market's price.")
+    return Decision(slots, orders, f"{at}: it cools ahead with {wanted}, paying up to {cents(orders[0].limit_ueur_kwh)}.")
+
+
+def _contracted(contract: Contract) -> str:
+    total, count = energy(sum(accept.energy_wh for accept in contract.accepts)), len(contract.accepts)
+    return f"{total} at {cents(contract.price)}" if count == 1 else f"{total} of {count} slots at {cents(contract.price)}"
 
 
 @lru_cache(maxsize=64)
@@ -116,11 +120,6 @@ def _drift_mk(rules: FreezerRules, air_mc: int, on: bool, seconds: int) -> int:
     return heat_mw * seconds // rules.heat_j_k
 
 
-def _worth_at(store: ColdStore, worths: list[int], level_mwh: int) -> int:
-    """The worth of the step of cold at a level; below 0 it is priceless."""
-    return PRICELESS if level_mwh < 0 else worths[min(LEVELS - 1, level_mwh // store.step_mwh)]
-
-
 def _orders(
     quote: Quote, rules: FreezerRules, store: ColdStore, left_mwh: int, worths: list[int], expected: int
 ) -> tuple[Order, ...]:
@@ -137,32 +136,6 @@ def _orders(
     if more_wh and (limit := min(wanted[-1], tariff.ask_ueur_kwh)) >= tariff.bid_ueur_kwh:
         orders.append(Order(quote.slot_s, Side.BUY, more_wh, limit))
     return tuple(orders)
-
-
-def _resale(quote: Quote, store: ColdStore, left_mwh: int, worths: list[int]) -> Accept | None:
-    """Take the best open bid for what was bought, when it beats the worth of the cold that is given up."""
-    bids = rivals(quote, Side.BUY)
-    held_wh = quote.position.net_wh
-    if not bids or held_wh <= 0 or left_mwh < 0:
-        return None
-    best = bids[0]
-    sold_wh = min(held_wh, best.remaining_wh)
-    if best.limit_ueur_kwh <= _worth_at(store, worths, left_mwh) or (best.all_or_nothing and sold_wh < best.remaining_wh):
-        return None
-    return Accept(quote.slot_s, best.order_id, sold_wh)
-
-
-def _buy_ahead(quote: Quote, rules: FreezerRules, store: ColdStore, left_mwh: int, worths: list[int]) -> Accept | None:
-    """Take the best open offer below the worth of the cold, one slot's usual use of it."""
-    offers = rivals(quote, Side.SELL)
-    if not rules.buy_ahead or not offers or quote.position.net_wh > 0:
-        return None
-    best = offers[0]
-    usual_wh = min(store.most_mwh, store.leak_mwh + store.full_mwh * (1_000_000 - store.kept_ppm) // 2_000_000) // 1000
-    wanted_wh = min(max(1, usual_wh), best.remaining_wh)
-    if best.limit_ueur_kwh >= _worth_at(store, worths, left_mwh) or (best.all_or_nothing and wanted_wh < best.remaining_wh):
-        return None
-    return Accept(quote.slot_s, best.order_id, wanted_wh)
 
 
 def steer(seen: FreezerSnapshot, rules: FreezerRules) -> Setpoint:

@@ -68,7 +68,10 @@ class Battery(Appliance[BatteryState]):
         return battery.steer(self._snapshot(state, seen), self._rules)
 
     def wants(self, state: BatteryState) -> Wants:
-        return NO_MARKET if self._is_passive else Wants(history_every=HISTORY_EVERY_SLOTS, tariffs=True)
+        if self._is_passive:
+            return NO_MARKET
+        quotes = self._rules.gates_ahead if self.bids_openly else 1
+        return Wants(quotes, history_every=HISTORY_EVERY_SLOTS, tariffs=True)
 
     def situation(self, state: BatteryState) -> Hashable:
         return state.power_w, state.grid_power_w

@@ -55,7 +55,8 @@ class Ev(Appliance[EvState]):
             return NO_MARKET
         if state.car is None:
             return Wants()
-        return Wants(history_every=HISTORY_EVERY_SLOTS, tariffs=True)
+        quotes = self._rules.gates_ahead if state.car.max_discharge_w else 1
+        return Wants(quotes, history_every=HISTORY_EVERY_SLOTS, tariffs=True)
 
     def situation(self, state: EvState) -> Hashable:
         car = state.car

@@ -59,7 +59,10 @@ class Freezer(Appliance[FreezerState]):
         return freezer.steer(_snapshot(state, seen), self._rules)
 
     def wants(self, state: FreezerState) -> Wants:
-        return NO_MARKET if self._is_passive else Wants(history_every=HISTORY_EVERY_SLOTS, tariffs=True)
+        if self._is_passive:
+            return NO_MARKET
+        quotes = self._rules.gates_ahead if self._rules.buy_ahead else 1
+        return Wants(quotes, history_every=HISTORY_EVERY_SLOTS, tariffs=True)
 
     def situation(self, state: FreezerState) -> Hashable:
         return state.power_w > 0

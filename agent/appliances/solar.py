@@ -26,7 +26,7 @@ class Solar(Appliance[Reading]):
         return reading
 
     def wants(self, state: Reading) -> Wants:
-        return NO_MARKET if self._is_passive else Wants()
+        return NO_MARKET if self._is_passive else Wants(self._rules.gates_ahead if self.bids_openly else 1)
 
     def bid(self, state: Reading, seen: Seen) -> Decision:
         if self._is_passive:

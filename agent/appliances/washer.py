@@ -50,9 +50,12 @@ class Washer(Appliance[WasherState]):
     def wants(self, state: WasherState) -> Wants:
         if self._is_passive:
             return NO_MARKET
-        if state.job is None or state.job.started_s is not None:
+        if state.job is None:
             return Wants()
-        return Wants(history_every=HISTORY_EVERY_SLOTS, tariffs=True)
+        quotes = self._rules.gates_ahead if self.bids_openly else 1
+        if state.job.started_s is not None:
+            return Wants(quotes)
+        return Wants(quotes, history_every=HISTORY_EVERY_SLOTS, tariffs=True)
 
     def situation(self, state: WasherState) -> Hashable:
         return None if state.job is None else (state.job.job_id, state.job.started_s)
