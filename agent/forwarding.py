@@ -26,6 +26,8 @@ from storeforward.items import Item, ItemState, Mark
 
 PAGE: Final = 64
 """Items handed in, and results asked for, at a time."""
+MOST_DOUBTFUL: Final = 4
+"""Readings whose slot is looked up in one round of proofs, at most."""
 FIRST_PROBE_S: Final = 5
 LONGEST_PROBE_S: Final = 300
 
@@ -108,6 +110,16 @@ class Forwarder:
         if item.kind == OpenReading.KIND:
             return keys.reading(self._sender, item.slot_s)
         return keys.result(self._sender, item.seq)
+
+    def doubtful(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> list[Item]:
+        """Readings that the ledger does not take though they were handed in more than once: does it know their slot at all?"""
+        decided = {outcome.item.id for outcome in outcomes}
+        stuck = [item for item in items if item.kind == OpenReading.KIND and item.attempts > 1 and item.id not in decided]
+        return stuck[:MOST_DOUBTFUL]
+
+    def judge_slot(self, item: Item, book: Proven) -> Outcome | None:
+        """What the book of a doubtful reading's slot says: a slot that is over and has none is never settled."""
+        return None if book.value is not None else _refused(item, Refusal.READING_TOO_OLD, book.height)
 
     def judge(self, items: Sequence[Item], answers: Sequence[Proven], header: Header) -> list[Outcome]:
         """What the answers for `proof_key` of each item say; items that are still undecided are left out."""

@@ -24,6 +24,8 @@ from lightclient.errors import (
     VerificationError,
 )
 
+FIRST_PROVABLE: Final = 2
+"""Height of the first header that commits to a state."""
 _LEDGER_TROUBLES: Final = (Trouble.OFFLINE, Trouble.BEHIND, Trouble.NO_TRUST, Trouble.WRONG_TIME)
 
 
@@ -73,6 +75,8 @@ class Link:
         for trouble in _LEDGER_TROUBLES:
             self._status.clear(trouble, now_s(self._clock))
         self.floor_ns = max(self.floor_ns, header.time_ns)
+        if header.height < FIRST_PROVABLE:
+            return None  # a ledger that begins just now
         self._fresh = True
         return header
 

@@ -24,7 +24,7 @@ from lightclient.client import Proven
 from lightclient.messages import AcceptOrder, BlockProgram, OpenReading
 from lightclient.refusals import Refusal
 from lightclient.values import PositionRecord
-from storeforward.items import Mark
+from storeforward.items import Item, Mark
 from storeforward.records import NewRecord
 
 LINES_PER_WAKE: Final = 4
@@ -82,12 +82,19 @@ class Prover:
         if answers is None:
             return None
         outcomes = self._forwarder.judge(items, answers[: len(items)], header)
+        outcomes += await self._settle_doubts(self._forwarder.doubtful(items, outcomes), header)
         news = News([outcome.mark for outcome in outcomes], answers[len(asked) :])
         for outcome in outcomes:
             self._take(outcome, at_s)
         for slot_s, answer in zip(slots, answers[len(items) : len(asked)], strict=True):
             self._take_line(slot_s, answer, at_s, news)
         return news
+
+    async def _settle_doubts(self, doubtful: list[Item], header: Header) -> list[Outcome]:
+        """Look for the slots of readings that the ledger does not take."""
+        books = await self._link.prove([keys.book(item.slot_s) for item in doubtful], header) if doubtful else None
+        judged = [self._forwarder.judge_slot(item, book) for item, book in zip(doubtful, books or (), strict=False)]
+        return [outcome for outcome in judged if outcome is not None]
 
     def _take(self, outcome: Outcome, at_s: int) -> None:
         """Learn from what became of an item."""

@@ -104,8 +104,7 @@ class Trader:
     def poke(self) -> None:
         """Something happened that may change the mind. Heard where the regular bid for the next gate does not come anyway."""
         at_s = now_s(self._clock)
-        missed_bid = self._timetable.first_tradable(at_s) < self._bid_slot_s
-        if self._appliance.trades and (missed_bid or self._appliance.bids_openly):
+        if self._appliance.trades and self._missed_bid(at_s):
             self._extra_bid_s = max(at_s, self._last_bid_s + LEAST_BETWEEN_S)
             self._wake.set()
 
@@ -128,10 +127,21 @@ class Trader:
             await self._sleep()
             at_s = now_s(self._clock)
             await self._after_gates(at_s)
-            if at_s >= timetable.bid_s(self._bid_slot_s) or (self._extra_bid_s is not None and at_s >= self._extra_bid_s):
+            if at_s >= timetable.bid_s(self._bid_slot_s) or self._extra_bid_is_due(at_s):
                 self._bid_slot_s = timetable.next_bid_slot(at_s)
                 self._last_bid_s, self._extra_bid_s = at_s, self._next_extra_bid_s(at_s)
                 await self._bid(at_s)
+
+    def _extra_bid_is_due(self, at_s: int) -> bool:
+        """Whether a bid beside the regular ones is due, and still for a gate whose regular bid is over."""
+        if self._extra_bid_s is None or at_s < self._extra_bid_s:
+            return False
+        self._extra_bid_s = None
+        return self._missed_bid(at_s)
+
+    def _missed_bid(self, at_s: int) -> bool:
+        """Whether waiting for the next regular bid would miss a gate, or a minute of an open book."""
+        return self._appliance.bids_openly or self._timetable.first_tradable(at_s) < self._bid_slot_s
 
     async def _sleep(self) -> None:
         """Until the next wake, or until somebody moves it."""

@@ -85,10 +85,11 @@ class PriceList:
 
 @dataclass(slots=True)
 class Wire:
-    """The network of one agent. `cut` makes every call fail; `bend` may change the answers on their way."""
+    """The network of one agent. `cut` makes every call fail, `loses` some requests; `bend` may change answers on their way."""
 
     node: SocietyNode
     cut: bool = False
+    loses: Callable[[bytes], bool] = lambda request: False
     bend: Callable[[bytes, bytes], bytes] = lambda request, answer: answer
     calls: int = 0
 
@@ -97,7 +98,7 @@ class Wire:
 
     async def _handle(self, body: bytes) -> bytes:
         self.calls += 1
-        if self.cut:
+        if self.cut or self.loses(body):
             raise NodeSilent("the network is cut")
         return self.bend(body, await self.node.front.handle(body))
 
@@ -116,7 +117,9 @@ class Society:
     tasks: asyncio.TaskGroup
     wires: dict[str, Wire] = field(default_factory=dict)
 
-    def config(self, name: str, strategies: Literal["default", "passive"] = "default", samples: bool = False, **rules: object) -> AgentConfig:
+    def config(
+        self, name: str, strategies: Literal["default", "passive"] = "default", samples: bool = False, **rules: object
+    ) -> AgentConfig:
         """The configuration of a device's agent, with rules of its owner changed."""
         device = self.device(name)
         ledger = LedgerConfig(
@@ -208,9 +211,7 @@ class _Done(Exception):
     """Ends a society when its test is over."""
 
 
-def play(
-    scenario: Scenario, folder: Path, test: Callable[[Society, AsyncExitStack], Coroutine[Any, Any, Result]]
-) -> Result:
+def play(scenario: Scenario, folder: Path, test: Callable[[Society, AsyncExitStack], Coroutine[Any, Any, Result]]) -> Result:
     """Run `test(society, stack)` from 15 minutes before the scenario on; agents opened in `stack` are closed after it."""
 
     async def main(clock: Clock) -> Result:
@@ -224,6 +225,7 @@ def play(
             async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
                 tasks.create_task(node.engine.run())
                 society = Society(clock, scenario, cast, node, house, anchor, folder, tasks)
+                await asyncio.sleep(1)  # so that nobody measures the slot before the first one, which is not traded
                 results.append(await test(society, stack))
                 raise _Done
         except* _Done:
