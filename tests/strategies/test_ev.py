@@ -7,10 +7,10 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.vocabulary import TICK_UEUR_KWH, Position, Side
+from agent.vocabulary import TICK_UEUR_KWH, Order, Position, Side
 from strategies.ev import EvRules, EvSnapshot, PluggedCar, bid, steer, worth_now
 from strategies.facts import StorageFacts
-from strategies.view import MarketView
+from strategies.view import MarketView, Quote
 from tests.strategies.markets import (
     ASK,
     BID,
@@ -43,42 +43,42 @@ def falling(*asks: int) -> MarketView:
     return market(asks=(ASK, *asks, *(ASK,) * (96 - len(asks))))
 
 
-def test_no_car_no_orders():
+def test_no_car_no_orders() -> None:
     assert bid(seen(None), RULES).orders == ()
     assert "No car" in bid(seen(None), RULES).reason
 
 
-def test_a_car_that_leaves_before_the_slot_gets_nothing():
+def test_a_car_that_leaves_before_the_slot_gets_nothing() -> None:
     assert bid(seen(car(1_000, 0)), RULES).orders == ()
 
 
-def test_it_bids_the_dearest_price_that_it_would_otherwise_pay():
+def test_it_bids_the_dearest_price_that_it_would_otherwise_pay() -> None:
     later = [(12, 1_800), (8, 1_800), (9, 1_800)]
     assert worth_now(3_600, 1_800, later, reserve_wh=0, ask=100) == [(9, 1_800)]
     assert worth_now(1_800, 1_800, later, reserve_wh=0, ask=100) == [(8, 1_800)]
 
 
-def test_a_part_saves_part_of_a_slot():
+def test_a_part_saves_part_of_a_slot() -> None:
     assert worth_now(2_700, 1_800, [(8, 1_800), (9, 1_800)], reserve_wh=0, ask=100) == [(9, 900), (8, 900)]
 
 
-def test_what_does_not_fit_later_is_worth_any_price():
+def test_what_does_not_fit_later_is_worth_any_price() -> None:
     assert worth_now(3_600, 1_800, [(8, 1_800)], reserve_wh=0, ask=100) == [(100, 1_800)]
     assert worth_now(1_800, 1_800, [(8, 1_800)], reserve_wh=1_800, ask=100) == [(100, 1_800)]
 
 
-def test_it_waits_for_cheaper_slots_and_says_so():
+def test_it_waits_for_cheaper_slots_and_says_so() -> None:
     decision = bid(seen(car(1_800, 6), falling(130_000, 130_000, 60_000, 130_000, 130_000, 130_000)), RULES)
     assert [order.limit_ueur_kwh for order in decision.orders] == [60_000]
     assert "cheaper" in decision.reason
 
 
-def test_it_buys_at_the_ask_when_the_next_slot_is_cheapest():
+def test_it_buys_at_the_ask_when_the_next_slot_is_cheapest() -> None:
     decision = bid(seen(car(1_800, 6), falling(60_000, *(130_000,) * 6)), RULES)
     assert [order.limit_ueur_kwh for order in decision.orders] == [60_000]
 
 
-def test_what_it_charges_until_the_slot_is_not_bought():
+def test_what_it_charges_until_the_slot_is_not_bought() -> None:
     (order,) = bid(seen(car(1_000, 1), power_w=7_200), RULES).orders
     assert order.energy_wh == 1_000 - 7_200 * 90 // 3600
 
@@ -91,7 +91,7 @@ def cheap_morning() -> MarketView:
     return market(asks=(400_000,) * 4 + (100_000,) * 92, quotes=(quote(ask=400_000),))
 
 
-def test_it_offers_what_it_does_not_need_below_the_best_ask_with_the_figures():
+def test_it_offers_what_it_does_not_need_below_the_best_ask_with_the_figures() -> None:
     decision = bid(seen(holder(), cheap_morning()), RULES)
     (order,) = decision.orders
     assert order.side == Side.SELL
@@ -101,44 +101,44 @@ def test_it_offers_what_it_does_not_need_below_the_best_ask_with_the_figures():
         assert figure in decision.reason
 
 
-def test_it_keeps_its_charge_when_buying_back_is_dearer():
+def test_it_keeps_its_charge_when_buying_back_is_dearer() -> None:
     decision = bid(seen(holder(), market()), RULES)
     assert decision.orders == ()
     assert "keeps" in decision.reason
 
 
-def test_it_never_sells_what_it_cannot_know_or_is_told_to_keep():
+def test_it_never_sells_what_it_cannot_know_or_is_told_to_keep() -> None:
     assert bid(seen(holder(capacity_wh=0, stored_wh=0), cheap_morning()), RULES).orders == ()
     assert bid(seen(holder(max_discharge_w=0), cheap_morning()), RULES).orders == ()
     assert bid(seen(holder(), cheap_morning()), replace(RULES, sell=False)).orders == ()
 
 
-def test_it_charges_what_it_bought_and_what_is_left_at_the_ask():
+def test_it_charges_what_it_bought_and_what_is_left_at_the_ask() -> None:
     bought = replace(seen(car(9_000, 20), steering()), position_now=position(bought=900, slot_s=NOW_SLOT_S))
     assert steer(bought, RULES).power_w == 3_600
     left = bid(seen(car(1_800, 1)), RULES).orders
     assert steer(replace(bought, leftover_now=left), RULES).power_w == 7_200
 
 
-def test_it_delivers_what_it_sold():
+def test_it_delivers_what_it_sold() -> None:
     sold = replace(seen(holder(), steering()), position_now=position(sold=900, slot_s=NOW_SLOT_S))
     assert steer(sold, RULES).power_w == -3_600
 
 
-def test_with_nothing_bought_it_waits():
+def test_with_nothing_bought_it_waits() -> None:
     idle = replace(seen(car(1_800, 20), steering()), position_now=position(slot_s=NOW_SLOT_S))
     assert steer(idle, RULES).power_w == 0
     assert steer(seen(None, steering()), RULES).power_w == 0
 
 
-def test_offline_it_charges_in_the_cheapest_slots_of_the_last_tariff():
+def test_offline_it_charges_in_the_cheapest_slots_of_the_last_tariff() -> None:
     dear_now = steering(asks=(200_000,) * 4 + (100_000,) * 92)
     cheap_now = steering(asks=(100_000,) * 4 + (200_000,) * 92)
     assert steer(seen(car(1_800, 20), dear_now), RULES).power_w == 0
     assert steer(seen(car(1_800, 20), cheap_now), RULES).power_w == 7_200
 
 
-def test_without_any_tariff_it_charges():
+def test_without_any_tariff_it_charges() -> None:
     assert steer(seen(car(1_800, 20), steering(asks=())), RULES).power_w == 7_200
 
 
@@ -153,11 +153,14 @@ prices = st.lists(st.integers(-100_000, 900_000), min_size=40, max_size=96)
     fills=st.lists(st.integers(0, 100), min_size=31, max_size=31),
     offline=st.booleans(),
 )
-def test_departure_is_met_under_any_prices_and_any_luck_in_the_call(asks, slots, share, fills, offline):
+def test_departure_is_met_under_any_prices_and_any_luck_in_the_call(
+    asks: list[int], slots: int, share: int, fills: list[int], offline: bool
+) -> None:
     """`fills` says which percentage of the orders the call matches; the rest is carried out only where the ask was bid."""
     needs_wh = slots * FULL_SLOT_WH * share // 100
     departs_s = NOW_SLOT_S + slots * SLOT_S
-    leftover, now = (), position(slot_s=NOW_SLOT_S)
+    now = position(slot_s=NOW_SLOT_S)
+    leftover: tuple[Order, ...] = ()
     for index in range(slots):
         slot_s = NOW_SLOT_S + index * SLOT_S
         plugged = PluggedCar(NOW_SLOT_S, departs_s, needs_wh, 7_200)
@@ -173,7 +176,7 @@ def test_departure_is_met_under_any_prices_and_any_luck_in_the_call(asks, slots,
     assert needs_wh <= slots
 
 
-def quote_at(slot_s, asks):
+def quote_at(slot_s: int, asks: list[int]) -> Quote:
     ask = asks[min(len(asks) - 1, (slot_s - NOW_SLOT_S) // SLOT_S)]
     shown = quote(ask=ask, bid=min(ask, BID))
     tariff = replace(shown.book.tariff, slot_s=slot_s)
@@ -187,7 +190,7 @@ def quote_at(slot_s, asks):
     nets=st.lists(st.integers(-15_000, 15_000), max_size=150),
     asks=prices,
 )
-def test_orders_are_lawful_and_reasons_never_empty(needs, slots, nets, asks):
+def test_orders_are_lawful_and_reasons_never_empty(needs: int, slots: int, nets: list[int], asks: list[int]) -> None:
     view = market(history=price_lines(nets, call=70_000), asks=asks)
     snapshot = seen(car(needs, slots, max_discharge_w=7_200, stored_wh=20_000, capacity_wh=60_000), view)
     decision = bid(snapshot, PLANNING)

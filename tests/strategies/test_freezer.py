@@ -22,19 +22,19 @@ def seen(air_mc: int, view: MarketView | None = None, power_w: int = 0) -> Freez
     return FreezerSnapshot(view or market(), None, (), air_mc, power_w, None)
 
 
-def test_cold_enough_and_no_dearer_later_it_orders_nothing():
+def test_cold_enough_and_no_dearer_later_it_orders_nothing() -> None:
     decision = bid(seen(-18_500), RULES)
     assert decision.orders == ()
     assert "cold enough" in decision.reason
 
 
-def test_it_buys_at_the_ask_what_it_must_have():
+def test_it_buys_at_the_ask_what_it_must_have() -> None:
     orders = bid(seen(-16_500), RULES).orders
     assert orders[0].limit_ueur_kwh == ASK
     assert orders[0].energy_wh >= RULES.power_w * RULES.min_run_s // 3600 - 1
 
 
-def test_it_cools_ahead_of_a_rise():
+def test_it_cools_ahead_of_a_rise() -> None:
     assert bought_wh(bid(seen(-17_500, market(asks=RISING)), RULES).orders) > bought_wh(bid(seen(-17_500), RULES).orders)
 
 
@@ -42,20 +42,20 @@ def holding(limit: int, bought: int = 10) -> MarketView:
     return market(quotes=(quote(bought=bought, open_entries=[entry(Side.BUY, limit, 50)]),))
 
 
-def test_it_abstains_and_resells_what_it_bought_when_offered_more_than_its_worth():
+def test_it_abstains_and_resells_what_it_bought_when_offered_more_than_its_worth() -> None:
     decision = bid(seen(-18_500, holding(ASK)), RULES)
     assert [(accept.order_id, accept.energy_wh) for accept in decision.accepts] == [(b"rival", 10)]
     assert "abstains" in decision.reason
     assert "13.0 ct" in decision.reason
 
 
-def test_it_keeps_what_is_worth_more_and_what_it_needs():
+def test_it_keeps_what_is_worth_more_and_what_it_needs() -> None:
     assert bid(seen(-18_500, holding(BID)), RULES).accepts == ()
     assert bid(seen(-16_300, holding(ASK)), RULES).accepts == ()
     assert bid(seen(-18_500, holding(ASK, bought=0)), RULES).accepts == ()
 
 
-def test_it_buys_ahead_only_where_its_owner_wishes():
+def test_it_buys_ahead_only_where_its_owner_wishes() -> None:
     offered = market(quotes=(quote(open_entries=[entry(Side.SELL, BID + 1, 500)]),))
     assert bid(seen(-18_500, offered), RULES).accepts == ()
     (accept,) = bid(seen(-18_500, offered), replace(RULES, buy_ahead=True)).accepts
@@ -66,23 +66,23 @@ def held(air_mc: int, bought: int, power_w: int = 0, now_s: int = NOW_SLOT_S) ->
     return replace(seen(air_mc, steering(now_s), power_w), position_now=position(bought=bought, slot_s=NOW_SLOT_S))
 
 
-def test_the_band_rules_over_the_market():
+def test_the_band_rules_over_the_market() -> None:
     assert steer(held(-16_100, 0), RULES).power_w == RULES.power_w
     assert steer(held(-20_000, 39, RULES.power_w), RULES).power_w == 0
 
 
-def test_it_cools_until_what_it_bought_is_used_up():
+def test_it_cools_until_what_it_bought_is_used_up() -> None:
     start = steer(held(-18_000, 13), RULES)
     assert (start.power_w, start.until_s) == (RULES.power_w, NOW_SLOT_S + 13 * 3600 // RULES.power_w)
     assert steer(held(-18_500, 13, RULES.power_w, NOW_SLOT_S + 300), RULES).power_w == 0
 
 
-def test_it_rests_for_the_minimum_time():
+def test_it_rests_for_the_minimum_time() -> None:
     resting = replace(held(-16_100, 39), off_since_s=NOW_SLOT_S - 100)
     assert (steer(resting, RULES).power_w, steer(resting, RULES).until_s) == (0, NOW_SLOT_S + 200)
 
 
-def test_offline_it_is_a_thermostat():
+def test_offline_it_is_a_thermostat() -> None:
     assert steer(seen(-18_000, steering(), RULES.power_w), RULES).power_w == RULES.power_w
     assert steer(seen(-18_000, steering()), RULES).power_w == 0
 
@@ -93,7 +93,7 @@ price_lists = st.lists(st.integers(1, 900_000), min_size=96, max_size=96)
 
 @settings(max_examples=80, deadline=None)
 @given(first=temperatures, second=temperatures, asks=price_lists, price=st.integers(0, 900_000))
-def test_a_warmer_freezer_never_bids_less(first, second, asks, price):
+def test_a_warmer_freezer_never_bids_less(first: int, second: int, asks: list[int], price: int) -> None:
     cold, warm = sorted((first, second))
     view = market(asks=asks, bids=[0] * 96)
     colder, warmer = (bid(seen(air_mc, view), RULES).orders for air_mc in (cold, warm))
@@ -102,7 +102,7 @@ def test_a_warmer_freezer_never_bids_less(first, second, asks, price):
 
 @settings(max_examples=80, deadline=None)
 @given(air=temperatures, asks=st.lists(st.integers(-300_000, 900_000), min_size=96, max_size=96))
-def test_orders_are_lawful_and_reasons_never_empty(air, asks):
+def test_orders_are_lawful_and_reasons_never_empty(air: int, asks: list[int]) -> None:
     view = market(asks=asks)
     decision = bid(seen(air, view), RULES)
     book = view.quotes[0].book.tariff
@@ -113,7 +113,7 @@ def test_orders_are_lawful_and_reasons_never_empty(air, asks):
 
 
 @given(prices=st.lists(st.integers(-300_000, 900_000), max_size=30))
-def test_the_worth_of_cold_falls_with_the_cold(prices):
+def test_the_worth_of_cold_falls_with_the_cold(prices: list[int]) -> None:
     worths = worths_of_cold(store_of(RULES, SLOT_S), prices)
     assert len(worths) == LEVELS
     assert worths == sorted(worths, reverse=True)
@@ -123,7 +123,7 @@ def test_the_worth_of_cold_falls_with_the_cold(prices):
 @given(
     bought=st.lists(st.integers(-40, 40), min_size=40, max_size=40), offline=st.booleans(), start_c=st.integers(-1990, -1650)
 )
-def test_the_band_is_kept_whatever_is_traded(bought, offline, start_c):
+def test_the_band_is_kept_whatever_is_traded(bought: list[int], offline: bool, start_c: int) -> None:
     plant = FreezerPlant(air_c=start_c / 100, warmest_c=start_c / 100, coldest_c=start_c / 100)
     for index, wh in enumerate(bought):
         slot_s = now_s = NOW_SLOT_S + index * SLOT_S

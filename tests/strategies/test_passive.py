@@ -13,12 +13,12 @@ from strategies.washer import Wash, WasherRules, WasherSnapshot
 from tests.strategies.markets import NOW_SLOT_S, SLOT_S, market, steering
 
 
-def test_nothing_is_ordered():
+def test_nothing_is_ordered() -> None:
     assert passive.bid(market()).orders == ()
     assert passive.bid(market()).reason
 
 
-def test_a_car_charges_from_the_plug_in_and_spreads_the_rest_over_its_last_slot():
+def test_a_car_charges_from_the_plug_in_and_spreads_the_rest_over_its_last_slot() -> None:
     car = PluggedCar(NOW_SLOT_S, NOW_SLOT_S + 20 * SLOT_S, 9_000, 7_200)
     seen = EvSnapshot(steering(), None, (), car, 0)
     assert passive.steer_ev(seen, EvRules()).power_w == 7_200
@@ -27,7 +27,7 @@ def test_a_car_charges_from_the_plug_in_and_spreads_the_rest_over_its_last_slot(
     assert passive.steer_ev(replace(seen, car=None), EvRules()).power_w == 0
 
 
-def test_a_wash_starts_when_it_is_ready():
+def test_a_wash_starts_when_it_is_ready() -> None:
     seen = WasherSnapshot(steering(), None, (), Wash(NOW_SLOT_S, NOW_SLOT_S + 20 * SLOT_S, (500,), None))
     assert passive.steer_washer(seen, WasherRules()).power_w == 1
     later = Wash(NOW_SLOT_S + 60, NOW_SLOT_S + 20 * SLOT_S, (500,), None)
@@ -35,7 +35,7 @@ def test_a_wash_starts_when_it_is_ready():
     assert passive.steer_washer(replace(seen, wash=None), WasherRules()).power_w is None
 
 
-def test_the_battery_rests_and_the_freezer_is_a_thermostat():
+def test_the_battery_rests_and_the_freezer_is_a_thermostat() -> None:
     battery = BatterySnapshot(steering(), None, (), 30_000, 0, 5_000)
     assert passive.steer_battery(battery, BatteryRules(StorageFacts(60_000, 20_000, 20_000))).power_w == 0
     rules = FreezerRules()
