@@ -13,7 +13,7 @@ from lightclient import merkle, rfc3339, rpcjson
 from lightclient.blocks import BlockId, Commit, CommitSig
 from tools.fullnode.engine.block_parts import PART_BYTES, block_id, encode_block
 
-VECTORS = Path(__file__).parents[3] / "vectors" / "rpc_calls"
+VECTORS = Path(__file__).parents[3] / "vectors" / "cometbft-0.38.25"
 RECORDED: list[dict[str, Any]] = json.loads((VECTORS / "blocks.json").read_text())
 
 

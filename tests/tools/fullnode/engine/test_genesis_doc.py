@@ -13,7 +13,7 @@ from lightclient import hashing
 from tests.tools.fullnode.engine.solo import genesis
 from tools.fullnode.engine.genesis_doc import GenesisFileError, load_genesis, read_genesis, write_genesis
 
-RECORDED = json.loads((Path(__file__).parents[3] / "vectors" / "rpc_calls" / "rpc_calls.json").read_text())
+RECORDED = json.loads((Path(__file__).parents[3] / "vectors" / "cometbft-0.38.25" / "rpc_calls.json").read_text())
 
 
 def test_a_written_genesis_reads_back(tmp_path: Path) -> None:

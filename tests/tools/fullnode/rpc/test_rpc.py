@@ -19,7 +19,7 @@ from tools.fullnode.engine.solo import Retention
 from tools.fullnode.rpc.answers import Answers, NodeIdentity
 from tools.fullnode.rpc.dispatcher import RpcDispatcher
 
-VECTORS = Path(__file__).parents[3] / "vectors" / "rpc_calls"
+VECTORS = Path(__file__).parents[3] / "vectors" / "cometbft-0.38.25"
 RECORDED: list[dict[str, Any]] = json.loads((VECTORS / "rpc_calls.json").read_text())
 
 FIRST_TX = b"first transaction"

@@ -28,7 +28,7 @@ from tools.fullnode.rpc.server import RpcServer
 from tools.fullnode.rpc.subscriptions import WebsocketSession
 
 RECORDED: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[3] / "vectors" / "rpc_calls" / "websocket.json").read_text()
+    (Path(__file__).parents[3] / "vectors" / "cometbft-0.38.25" / "websocket.json").read_text()
 )
 NEW_HEADER = "tm.event='NewBlockHeader'"
 OPTIONS = Options(CHAIN_ID, trusting_period_ns=86_400 * SECOND_NS, freshness_ns=60 * SECOND_NS)
