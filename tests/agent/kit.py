@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from agent.clock import NS_PER_S
 from agent.config import AgentConfig, DeviceConfig, JournalConfig, KeyConfig, LedgerConfig, StrategyConfig, TradeConfig
@@ -122,6 +122,7 @@ class Society:
     ) -> AgentConfig:
         """The configuration of a device's agent, with rules of its owner changed."""
         device = self.device(name)
+        slot_duration_s = cast(Literal[60, 300, 900], self.scenario.slot_duration_s)
         ledger = LedgerConfig(
             nodes=("ws://127.0.0.1:1/websocket",),
             anchor_height=self.anchor.height,
@@ -132,7 +133,7 @@ class Society:
         usual = rules_of(device, self.scenario)
         table = {} if usual is None else {key: value for key, value in asdict(usual).items() if value is not None}
         return AgentConfig(
-            device=DeviceConfig(name, device.kind, self.cast.chain_id),
+            device=DeviceConfig(name, device.kind, self.cast.chain_id, slot_duration_s),
             ledger=ledger,
             key=KeyConfig(self.folder / "unused.pem"),
             journal=JournalConfig(self.folder / f"{name}.db", samples="all" if samples else "slot"),
@@ -181,7 +182,7 @@ class Society:
 
     async def until(self, slot: float, after_s: int = 0) -> None:
         """Let time pass until a slot of the scenario (a fraction: within it), and some seconds more."""
-        at_ns = (self.scenario.start_s + round(slot * SLOT_S) + after_s) * NS_PER_S
+        at_ns = (self.scenario.start_s + round(slot * self.scenario.slot_duration_s) + after_s) * NS_PER_S
         await asyncio.sleep((at_ns - self.clock.now_ns()) / NS_PER_S)
 
     def device(self, name: str) -> CastDevice:

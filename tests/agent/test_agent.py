@@ -69,6 +69,29 @@ def test_a_building_trades_and_settles_and_every_step_is_proven(tmp_path: Path) 
     play(small_scenario(), tmp_path, test)
 
 
+def test_slots_of_one_minute_trade_as_well(tmp_path: Path) -> None:
+    """The gate of a slot is the start of the slot before it: bids are made half a minute earlier still."""
+
+    async def test(society: Society, stack: AsyncExitStack) -> None:
+        agents = await society.start_all(stack)
+        await society.until(28)
+        for slot in range(2, 26):
+            settled, book = society.settlement(slot), society.book(slot)
+            assert settled is not None
+            assert book is not None
+            assert settled.reported == settled.devices
+            assert book.traded_wh == 20
+        assert all(not agent.status.snapshot() and not agent.counters.refused for agent in agents.values())
+
+    scenario = small_scenario(
+        slots=40,
+        slot_duration_s=60,
+        pv_mwh=(60_000,) * 40,
+        load_mwh=((10_000,) * 40, (10_000,) * 40),
+    )
+    play(scenario, tmp_path, test)
+
+
 def test_the_battery_stores_the_surplus_that_it_bought(tmp_path: Path) -> None:
     """By the simplest rule it buys what the array has left in the morning, and delivers it after sunset."""
 
