@@ -1,4 +1,4 @@
-"""What the agent's records say: one function per kind of journal entry, each the body of a record. Source: docs/journal.md."""
+"""What the agent's records say: one function per kind of journal entry, each the body of a record."""
 
 from __future__ import annotations
 

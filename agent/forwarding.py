@@ -119,7 +119,11 @@ class Forwarder:
 
     def judge_slot(self, item: Item, book: Proven) -> Outcome | None:
         """What the book of a doubtful reading's slot says: a slot that is over and has none is never settled."""
-        return None if book.value is not None else _refused(item, Refusal.READING_TOO_OLD, book.height)
+        if book.value is not None:
+            return None
+        detail = f"the ledger knows no slot {item.slot_s} at height {book.height}: it was never traded, or is too old"
+        code = Refusal.READING_TOO_OLD
+        return Outcome(item, code, Mark(item.id, ItemState.REFUSED, book.height, code, detail))
 
     def judge(self, items: Sequence[Item], answers: Sequence[Proven], header: Header) -> list[Outcome]:
         """What the answers for `proof_key` of each item say; items that are still undecided are left out."""

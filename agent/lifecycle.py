@@ -168,7 +168,7 @@ class Agent:
             source = self._drivers.get(PRICES)
             if not isinstance(source, PriceSource):
                 raise MissingAbility(PRICES, PriceSource.__name__)
-            prover = Prover(self.device_id, link, forwarder, own, unsettled, None, self.counters)
+            prover = Prover(self.device_id, link, forwarder, own, unsettled, self.counters, self.explanations.give)
             self._poster = Poster(
                 source,
                 self._rules,
@@ -201,7 +201,7 @@ class Agent:
             reported=forwarder.kick,
             every_sample=self.config.journal.samples == "all",
         )
-        prover = Prover(self.device_id, link, forwarder, own, unsettled, recorder, self.counters)
+        prover = Prover(self.device_id, link, forwarder, own, unsettled, self.counters, recorder.give_reason)
         self.trader = trader = Trader(
             appliance,
             observer,

@@ -22,7 +22,7 @@ from lightclient import keys
 from lightclient.blocks import Header
 from lightclient.messages import PostTariff
 from lightclient.values import TariffRecord
-from storeforward.items import NewItem, Priority
+from storeforward.items import ItemState, NewItem, Priority
 from strategies import utility
 from strategies.utility import UtilityRules, UtilitySnapshot
 
@@ -91,7 +91,8 @@ class Poster:
             return at_s + LOOK_AGAIN_S
         if news.marks:
             await self._keeper.store(marks=news.marks)
-            self._posted_until_s = None  # whether carried out or refused: what stands is what counts
+            if any(mark.state is not ItemState.PROVEN for mark in news.marks):
+                self._posted_until_s = None  # what stands is what counts
         if await self._forwarder.under_way():
             self._forwarder.kick()
             return at_s + LOOK_AGAIN_S
@@ -100,18 +101,18 @@ class Poster:
         return await self._post(self._posted_until_s, at_s)
 
     async def _find_end(self, header: Header, at_s: int) -> int | None:
-        """The first slot that can still get a tariff and has none of the utility's; None where a node failed."""
-        first_s, duration_s = self._timetable.first_tradable(at_s), self._timetable.duration_s
+        """The end of the last slot that has the utility's own tariff, or the first slot that can get one; None where a node
+        failed. Slots before the first price may stand with the fallback."""
+        end_s, duration_s = self._timetable.first_tradable(at_s), self._timetable.duration_s
         while True:
-            slots = range(first_s, first_s + KEYS_PER_LOOK * duration_s, duration_s)
-            slots = slots[: max(1, self._rules.ahead_s // duration_s)]
+            slots = range(end_s, end_s + KEYS_PER_LOOK * duration_s, duration_s)
             answers = await self._link.prove([keys.tariff(slot_s) for slot_s in slots], header)
             if answers is None:
                 return None
-            for slot_s, answer in zip(slots, answers, strict=True):
-                if answer.value is None or TariffRecord.decode(answer.value).source != _UTILITYS_OWN:
-                    return slot_s
-            first_s = slots[-1] + duration_s
+            own = [slot_s for slot_s, answer in zip(slots, answers, strict=True) if _is_own(answer.value)]
+            if not own:
+                return end_s
+            end_s = own[-1] + duration_s
 
     async def _post(self, posted_until_s: int | None, at_s: int) -> int:
         if posted_until_s is None:
@@ -149,3 +150,7 @@ class Poster:
             self._posted_until_s = posting.tariffs[-1].slot_s + duration_s
             self._forwarder.kick()
         return at_s + LOOK_AGAIN_S
+
+
+def _is_own(value: bytes | None) -> bool:
+    return value is not None and TariffRecord.decode(value).source == _UTILITYS_OWN

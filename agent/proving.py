@@ -6,7 +6,7 @@ whatever the wake brings about itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,6 @@ from agent.forwarding import Forwarder, Outcome
 from agent.link import Link
 from agent.orders import OwnOrders
 from agent.positions import Unsettled
-from agent.recording import Recorder
 from lightclient import keys
 from lightclient.blocks import Header
 from lightclient.client import Proven
@@ -61,16 +60,16 @@ class Prover:
         forwarder: Forwarder,
         own: OwnOrders,
         unsettled: Unsettled,
-        recorder: Recorder | None,
         counters: Counters,
+        explain: Callable[[Deed, str, int], object],
     ) -> None:
         self._sender = sender
         self._link = link
         self._forwarder = forwarder
         self._own = own
         self._unsettled = unsettled
-        self._recorder = recorder
         self._counters = counters
+        self._explain = explain
 
     async def ask(self, header: Header, at_s: int, along: Sequence[bytes]) -> News | None:
         """Prove what is under way, what has settled, and the keys asked along; None where a node failed or lied."""
@@ -110,10 +109,7 @@ class Prover:
         else:
             self._counters.refused += 1
             self._counters.races_lost += refusal == Refusal.GONE and item.kind in (AcceptOrder.KIND, BlockProgram.KIND)
-        if self._recorder is not None:
-            self._recorder.give_reason(
-                Deed.REFUSED, f"Transaction {item.seq} for slot {item.slot_s}: {outcome.mark.detail}.", at_s
-            )
+        self._explain(Deed.REFUSED, f"Transaction {item.seq} for slot {item.slot_s}: {outcome.mark.detail}.", at_s)
 
     def _take_line(self, slot_s: int, answer: Proven, at_s: int, news: News) -> None:
         """Keep the receipt of a slot that has settled."""
