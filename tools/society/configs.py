@@ -8,7 +8,16 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from agent.appliances.base import DEVICE, GRID
-from agent.config import AgentConfig, DeviceConfig, DriverConfig, JournalConfig, KeyConfig, LedgerConfig, StrategyConfig
+from agent.config import (
+    AgentConfig,
+    DeviceConfig,
+    DriverConfig,
+    JournalConfig,
+    KeyConfig,
+    LedgerConfig,
+    StrategyConfig,
+    TradeConfig,
+)
 from agent.lifecycle import PRICES
 from agent.vocabulary import Kind
 from lightclient.options import TrustAnchor
@@ -38,6 +47,9 @@ def agent_config(
 ) -> AgentConfig:
     """The configuration of one device's agent."""
     slot_duration_s = cast(Literal[60, 300, 900], scenario.slot_duration_s)  # the file's reader takes no other
+    rules, wish = _rules_table(rules_of(device, scenario, options.balance)), options.wishes.get(device.name)
+    if wish is not None:
+        rules = {**rules, **wish.rules}
     return AgentConfig(
         device=DeviceConfig(device.name, device.kind, society.chain_id, slot_duration_s, GATE_LEAD_S),
         ledger=LedgerConfig(
@@ -55,7 +67,8 @@ def agent_config(
             samples="all" if options.samples else "slot",
         ),
         drivers=_drivers(device, options, places),
-        strategy=StrategyConfig(options.strategies, _rules_table(rules_of(device, scenario, options.balance))),
+        strategy=StrategyConfig(options.strategies, rules),
+        trade=TradeConfig() if wish is None else TradeConfig(lead_s=wish.lead_s, spread_s=0),
     )
 
 

@@ -5,8 +5,8 @@ OptionError   an option that does not fit: which one, and what was expected
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -33,6 +33,14 @@ class OptionError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """What an owner set otherwise than usual: some rules of the device's strategy, and how long before a gate it decides."""
+
+    rules: Mapping[str, object]
+    lead_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class SocietyOptions:
     """How a window of a scenario is played."""
 
@@ -46,6 +54,8 @@ class SocietyOptions:
     """Where the journals go; None: memory-backed temporary storage that is removed at the end."""
     heartbeat_s: int = HEARTBEAT_S
     outages: tuple[Outage, ...] = ()
+    wishes: Mapping[str, Wish] = field(default_factory=dict)
+    """By device; of all others the rules are those of `tools.society.rules`."""
 
 
 def read_outage(text: str, scenario: Scenario, devices: Collection[str]) -> Outage:

@@ -49,7 +49,7 @@ NOWHERE: Final = Places(
 def play_society(scenario: Scenario, options: SocietyOptions, factor: float | None = None, *, quiet: bool = False) -> RunRecord:
     """Play a window. Ctrl-C ends it early; then the record is partial. `factor` None: as fast as the work allows."""
     per_day = 86_400 // scenario.slot_duration_s
-    with _journal_dir(options) as journals, open_progress(scenario.slots, per_day, quiet=quiet) as progress:
+    with journal_dir(options) as journals, open_progress(scenario.slots, per_day, quiet=quiet) as progress:
 
         async def main(clock: VirtualClock) -> RunRecord:
             return await SocietyRun(scenario, options, clock, journals).play(progress)
@@ -58,7 +58,7 @@ def play_society(scenario: Scenario, options: SocietyOptions, factor: float | No
 
 
 @contextlib.contextmanager
-def _journal_dir(options: SocietyOptions) -> Iterator[Path]:
+def journal_dir(options: SocietyOptions) -> Iterator[Path]:
     """Where the journals go: where the options say, else memory-backed and removed at the end."""
     if options.journal_dir is not None:
         options.journal_dir.mkdir(parents=True, exist_ok=True)
@@ -74,13 +74,16 @@ def _journal_dir(options: SocietyOptions) -> Iterator[Path]:
 class SocietyRun:
     """One run of one window."""
 
-    def __init__(self, scenario: Scenario, options: SocietyOptions, clock: Clock, journals: Path) -> None:
+    def __init__(
+        self, scenario: Scenario, options: SocietyOptions, clock: Clock, journals: Path, cast: Cast | None = None
+    ) -> None:
+        """`cast` None: everybody whom the scenario names."""
         self._scenario = scenario
         self._options = options
         self._clock = clock
         self._places = replace(NOWHERE, journal_dir=journals)
         self._started_s = time.monotonic()
-        self.cast: Cast = build_cast(scenario, options.seed)
+        self.cast = build_cast(scenario, options.seed) if cast is None else cast
         genesis = genesis_doc(self.cast, scenario, start_s(scenario), options.heartbeat_s)
         self.node = SocietyNode(self.cast, genesis, scenario, options.heartbeat_s, clock)
         self.house = SimulatedBuilding(building_of(scenario, self.cast), clock)
