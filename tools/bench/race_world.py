@@ -20,6 +20,9 @@ from typing import Any
 from agent.vocabulary import Tariff
 
 UEUR = 1_000_000
+DAY_S = 86_400
+WEEK = Path(__file__).parents[1] / "society" / "data" / "week_a.json.gz"
+"""The scenario that comes with the repository: a week of sixteen homes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,14 @@ class World:
             optimum_eur=None,
         )
 
+    def days(self, first: int, count: int | None) -> World:
+        """So many days from a day on, counted from 0; None: to the end. The whole world keeps its optimum."""
+        if not first and count is None:
+            return self
+        per_day = DAY_S // self.duration_s
+        left = self.slots - first * per_day
+        return self.window(first * per_day, left if count is None else min(left, count * per_day))
+
     def with_spot(self, spot_ueur_kwh: Sequence[int], adder_ueur_kwh: int) -> World:
         """The same building under other prices: ask = spot + adder, bid = max(spot, 0)."""
         tariffs = tuple(
@@ -116,7 +127,7 @@ def load_spot(path: Path, start_s: int, duration_s: int, slots: int) -> list[int
     with gzip.open(path, "rt") as lines:
         rows = list(csv.reader(lines))[1:]
     prices = {int(datetime.fromisoformat(row[0]).astimezone(UTC).timestamp()): float(row[1]) for row in rows if row[1]}
-    week_s = 7 * 86_400
+    week_s = 7 * DAY_S
     while start_s > max(prices) - slots * duration_s:
         start_s -= 52 * week_s
     while start_s < min(prices):

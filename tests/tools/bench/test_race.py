@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.vocabulary import Tariff
-from tools.bench.race import Options, Outcome, Race, figures, race
-from tools.bench.race_world import BatteryPlant, Job, Session, World, load_spot, load_world, registered
+from tools.bench import race as command
+from tools.bench.race import Options, Race, race
+from tools.bench.race_figures import Outcome, figures
+from tools.bench.race_world import WEEK, BatteryPlant, Job, Session, World, load_spot, load_world, registered
 
-WEEK = Path(__file__).parents[3] / "tools" / "society" / "data" / "week_a.json.gz"
 START_S = 1_613_343_600
 DAYS = 4
 SLOTS = DAYS * 96
@@ -54,7 +57,7 @@ def outcomes() -> dict[str, Outcome]:
 
 
 @pytest.mark.parametrize("name", ["still", "programme", "middle", "history"])
-def test_money_adds_up_and_comfort_holds(outcomes, name):
+def test_money_adds_up_and_comfort_holds(outcomes: dict[str, Outcome], name: str) -> None:
     outcome = outcomes[name]
     assert sum(outcome.party_ueur.values()) + outcome.society_ueur == outcome.grid_ueur
     assert sum(outcome.kind_ueur.values()) == sum(outcome.party_ueur.values())
@@ -65,25 +68,54 @@ def test_money_adds_up_and_comfort_holds(outcomes, name):
 
 
 @pytest.mark.parametrize("name", ["programme", "middle", "history"])
-def test_trading_saves(outcomes, name):
+def test_trading_saves(outcomes: dict[str, Outcome], name: str) -> None:
     assert outcomes[name].cost_ueur < outcomes["still"].cost_ueur * 9 // 10
     assert outcomes[name].messages < 2 * outcomes[name].devices * SLOTS
 
 
-def test_balancing_saves_on_real_days():
+def test_balancing_saves_on_real_days() -> None:
     """Two days of the week that the repository carries."""
-    world = load_world(WEEK).window(0, 2 * 96)
+    world = load_world(WEEK).days(0, 2)
     following, balancing = (Race(world, Options(balance=balance)).run() for balance in (False, True))
     assert balancing.cost_ueur < following.cost_ueur
     assert balancing.worse_than(Race(world, Options("passive")).run()) == {}
 
 
-def test_the_same_race_twice_gives_the_same_figures():
+def test_the_same_race_twice_gives_the_same_figures() -> None:
     world = building().window(0, 96)
-    assert figures(world, *race(world, Options())) == figures(world, *race(world, Options()))
+    first, again = (list(figures(world, *race(world, Options()))) for _ in range(2))
+    assert first == again
 
 
-def test_a_passive_building_pays_the_tariff_for_its_sum():
+def test_without_arguments_more_than_days_the_carried_week_is_raced_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["race", "--days", "1"])
+    command.main()
+    rows = json.loads((tmp_path / "build" / "bench" / "race.json").read_text())
+    values = {row["figure"]: (row["value"], row["unit"]) for row in rows}
+    assert values["washes finished late"] == (0, "washes")
+    assert 0 < values["cost"][0] < values["cost without market, every device at the utility's prices"][0]
+
+
+def test_the_shares_of_the_optimum_are_reported_where_it_is_known() -> None:
+    """Alone 10 EUR, netting 8, raced 5, optimum 4: of 6 EUR that could be saved 5 are, of the 4 beyond netting 3."""
+    still, raced = Outcome(grid_ueur=8_000_000, devices=1), Outcome(grid_ueur=5_000_000, devices=1)
+    still.alone_ueur["base_load"] = 10_000_000
+    shares = {name: value for name, unit, value in figures(replace(building(), optimum_eur=4.0), raced, still) if unit == "%"}
+    assert list(shares.values()) == [pytest.approx(100 * 5 / 6), pytest.approx(75)]
+
+
+def test_days_are_counted_from_the_start_and_end_with_the_world() -> None:
+    world = replace(building(), optimum_eur=1.0)
+    assert world.days(0, None) is world
+    part = world.days(DAYS - 1, 3)
+    assert (part.start_s, part.slots, part.optimum_eur) == (START_S + (DAYS - 1) * 86_400, 96, None)
+    assert world.days(1, None).slots == SLOTS - 96
+
+
+def test_a_passive_building_pays_the_tariff_for_its_sum() -> None:
     world = building()
     outcome = Race(world, Options("passive")).run()
     assert outcome.stored_ueur == 0
@@ -92,7 +124,7 @@ def test_a_passive_building_pays_the_tariff_for_its_sum():
     assert outcome.ev_need_wh == 9_000 * DAYS
 
 
-def test_a_window_leaves_out_what_reaches_beyond_it():
+def test_a_window_leaves_out_what_reaches_beyond_it() -> None:
     part = building().window(0, 80)
     assert part.slots == len(part.tariffs) == len(part.sun_wh) == 80
     assert part.sessions == ((), ())
@@ -100,12 +132,12 @@ def test_a_window_leaves_out_what_reaches_beyond_it():
 
 
 @given(kwh=st.lists(st.floats(0, 5, allow_nan=False), max_size=50))
-def test_registers_lose_nothing(kwh):
+def test_registers_lose_nothing(kwh: list[float]) -> None:
     assert abs(sum(registered(kwh)) - sum(kwh) * 1000) <= 1 + len(kwh) / 1000
 
 
 @given(powers=st.lists(st.integers(-8_000, 8_000), max_size=40))
-def test_the_battery_stays_within_its_limits(powers):
+def test_the_battery_stays_within_its_limits(powers: list[int]) -> None:
     plant = BatteryPlant(20_000_000, 5_000, 10_000_000)
     for power_w in powers:
         net_wh = plant.run(power_w, 900)
@@ -113,7 +145,7 @@ def test_the_battery_stays_within_its_limits(powers):
         assert 0 <= plant.stored_mwh <= 20_000_000
 
 
-def test_a_scenario_file_is_read(tmp_path: Path):
+def test_a_scenario_file_is_read(tmp_path: Path) -> None:
     raw = {
         "t0_utc": "2021-02-14T23:00:00Z",
         "slot_minutes": 15,
@@ -135,9 +167,7 @@ def test_a_scenario_file_is_read(tmp_path: Path):
     assert sum(world.sun_wh) == 4_000
 
 
-def test_prices_of_another_year_keep_weekday_and_hour(tmp_path: Path):
-    import gzip
-
+def test_prices_of_another_year_keep_weekday_and_hour(tmp_path: Path) -> None:
     path = tmp_path / "prices.csv.gz"
     rows = [f"2019-01-{day:02d}T{hour:02d}:00Z,{day + hour / 100}" for day in range(1, 31) for hour in range(24)]
     with gzip.open(path, "wt") as out:
