@@ -56,7 +56,7 @@ def main() -> None:
         ("status", "status", {}),
     ):
         bench.row(figure, "us", per_call_us([encode_request(1, method, params)] * CALLS, dispatcher.handle))
-    bench.write()
+    print(bench.write())
 
 
 def orders(society: Society, slot_s: int) -> list[bytes]:

@@ -105,7 +105,7 @@ def main() -> None:
         bench = Bench("storeforward")
         asyncio.run(measure(path, 200 if args.quick else 2_000, bench))
         bench.row("size of all that on the disk", "MB", path.stat().st_size / 1e6)
-        bench.write()
+        print(bench.write())
 
 
 if __name__ == "__main__":
