@@ -48,7 +48,6 @@ class Forwarder:
         self, keeper: Keeper, link: Link, sender: bytes, registration: Registration, back_online: Callable[[], None]
     ) -> None:
         self._keeper = keeper
-        self._outbox = keeper.journal.outbox
         self._link = link
         self._sender = sender
         self._registration = registration
@@ -77,7 +76,7 @@ class Forwarder:
     async def _hand_in(self) -> bool:
         """Hand in all that is due, in order; False where a node failed in the middle of it."""
         while True:
-            page = await self._outbox.due(PAGE)
+            page = await self._keeper.due(PAGE)
             for item in page:
                 if not self._keeper.rides(item.id) and not await self._hand_in_one(item):
                     return False
@@ -102,7 +101,7 @@ class Forwarder:
 
     async def under_way(self) -> list[Item]:
         """Items that were handed in and whose result is not proven yet, orders first, oldest first; at most one page."""
-        items = [item for item in await self._outbox.open_items() if item.attempts or self._keeper.rides(item.id)]
+        items = [item for item in await self._keeper.open_items() if item.attempts or self._keeper.rides(item.id)]
         return items[:PAGE]
 
     def proof_key(self, item: Item) -> bytes:

@@ -14,7 +14,7 @@ from agent.status import Status, Trouble
 from agent.vocabulary import Clock
 from storeforward.changes import Applied, Changes
 from storeforward.errors import AlreadyDecided, StorageFailed
-from storeforward.items import Mark, NewItem
+from storeforward.items import Item, Mark, NewItem
 from storeforward.journal import Journal
 from storeforward.records import NewRecord
 
@@ -71,6 +71,22 @@ class Keeper:
             except AlreadyDecided:
                 pass  # proven while it was on its way a second time
         return await self._journal.apply(changes)
+
+    async def due(self, limit: int) -> list[Item]:
+        """What is to be handed in now; nothing where the disk cannot be read."""
+        try:
+            return await self._journal.outbox.due(limit)
+        except StorageFailed as error:
+            self._status.set(Trouble.JOURNAL, str(error), now_s(self._clock))
+            return []
+
+    async def open_items(self) -> list[Item]:
+        """What may be under way (of a long backlog the part next in line); nothing where the disk cannot be read."""
+        try:
+            return await self._journal.outbox.open_items()
+        except StorageFailed as error:
+            self._status.set(Trouble.JOURNAL, str(error), now_s(self._clock))
+            return []
 
     async def flush(self) -> None:
         """Store the marks that wait."""

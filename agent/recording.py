@@ -26,6 +26,8 @@ METER_STATE: Final = "meter"
 UNSETTLED: Final = "unsettled"
 HISTORY_FROM: Final = "history from"
 """Named values of the journal: the slot meter's state, slots without settlement, the record before the history in use."""
+TRY_AGAIN_S: Final = 60
+"""A disk that takes nothing is tried again after this, and at every slot's edge."""
 MOST_WAITING: Final = 4_096
 """Entries kept in memory while the disk takes none; after that the oldest reasons and samples go."""
 
@@ -61,6 +63,7 @@ class Recorder:
         self._may_report = may_report
         self._reported = reported
         self._every_sample = every_sample
+        self._try_again_s = 0
         self._waiting: deque[NewRecord] = deque(maxlen=MOST_WAITING)
         self._history_seqs: deque[int] = deque(maxlen=observer.history.maxlen)
 
@@ -74,7 +77,7 @@ class Recorder:
         reading, taken_ns = self._observer.reading, self._observer.taken_ns()
         if reading is not None and (is_edge or self._every_sample):
             self._waiting.append(entries.sample(reading, taken_ns))
-        if not (self._observer.found or is_edge or self._every_sample):
+        if not (is_edge or ((self._observer.found or self._every_sample) and now_s(self._clock) >= self._try_again_s)):
             return
         slots, events = self._split()
         for event in events:
@@ -85,6 +88,7 @@ class Recorder:
         applied = await self._keeper.store([*records, *waiting], items, values=self._values(slots))
         if applied is None:
             self._observer.found[:0] = slots  # for the next time
+            self._try_again_s = now_s(self._clock) + TRY_AGAIN_S
             return
         for _ in waiting[: len(self._waiting)]:
             self._waiting.popleft()

@@ -25,6 +25,7 @@ from agent.timetable import Timetable
 from agent.vocabulary import Clock, Decision, Reading, Setpoint
 from drivers.errors import DeviceRefused, DeviceSilent
 from storeforward.journal import Journal
+from storeforward.options import JournalOptions
 from storeforward.records import Stream
 from strategies.view import MarketView
 from tools.society.keys import seeded_key
@@ -129,11 +130,25 @@ class Bench:
 Test = Callable[[Bench], Coroutine[Any, Any, None]]
 
 
-def bench(folder: Path, test: Test, heater_type: type[Heater] = Heater, samples: bool = False, set_clock: bool = True) -> None:
+def bench(
+    folder: Path,
+    test: Test,
+    heater_type: type[Heater] = Heater,
+    samples: bool = False,
+    set_clock: bool = True,
+    max_mib: int = 0,
+) -> None:
     async def main(clock: Clock) -> None:
         heater, timetable, status = heater_type(clock), Timetable(D, 60), Status("heater")
         key = seeded_key(1, "heater")
-        opening = Journal.open(folder / "j.db", device=bytes(20), sign=key.sign, clock=clock, boot_id=bytes(16))
+        opening = Journal.open(
+            folder / "j.db",
+            device=bytes(20),
+            sign=key.sign,
+            clock=clock,
+            boot_id=bytes(16),
+            options=JournalOptions(max_mib=max_mib),
+        )
         async with opening as journal:
             appliance, explanations = Plain(heater), Explanations()
             observer = Observer(appliance, clock, status, SlotMeter(D), D)
@@ -310,6 +325,18 @@ def test_with_a_clock_that_was_never_set_slots_are_kept_and_not_reported(tmp_pat
         assert b.journal.outbox.count() == 0
 
     bench(tmp_path, test, set_clock=False)
+
+
+def test_with_a_full_disk_it_steers_on_and_says_so(tmp_path: Path) -> None:
+    async def test(b: Bench) -> None:
+        await until(b.clock, T0 + 10 * D + 5)
+        assert "full" in b.status.snapshot()[Trouble.JOURNAL].cause
+        assert b.heater.power_w == 1_000
+        await until(b.clock, T0 + 11 * D + 5)
+        assert b.heater.power_w == 0
+        assert len(b.observer.history) == 11
+
+    bench(tmp_path, test, samples=True, max_mib=1)
 
 
 def test_safe_at_the_end_even_if_the_device_does_not_obey(tmp_path: Path) -> None:
