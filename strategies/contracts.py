@@ -75,25 +75,30 @@ class ColdPlan:
             return None
         return run
 
-    def _left_at_end(self, first: int) -> int:
-        """The cold after a run that is not made, with what was bought for the slots before it; below 0 it is too warm."""
+    def _cold_before(self, place: int) -> int:
+        """The cold at the start of a slot, with what was bought for the slots before it; below 0 it is too warm."""
         cold_mwh = self.cold_mwh
-        for i in range(first + self.length):
-            held_wh = max(0, self.quotes[i].position.net_wh) if i < min(first, len(self.quotes)) else 0
-            cold_mwh = self.store.after_leak(cold_mwh) + min(self.store.most_mwh, held_wh * 1000)
-            if cold_mwh < 0:
-                return cold_mwh
+        for quote in self.quotes[:place]:
+            bought_mwh = max(0, quote.position.net_wh) * 1000
+            cold_mwh = self.store.after_leak(cold_mwh) + min(self.store.most_mwh, bought_mwh)
+        return cold_mwh
+
+    def _left_at_end(self, first: int) -> int:
+        """The cold after a run that is not made; below 0 it would be too warm."""
+        cold_mwh = self._cold_before(first)
+        for _ in range(self.length):
+            cold_mwh = self.store.after_leak(cold_mwh)
         return cold_mwh
 
     def _wanted_wh(self, first: int) -> int:
         """Energy per slot of a run: the usual use of a single slot, full power where a run has several; 0: no room for it."""
         store = self.store
-        left_mwh = self._left_at_end(first)
         if self.length == 1:
             usual_mwh = store.leak_mwh + store.full_mwh * (1_000_000 - store.kept_ppm) // 2_000_000
             return max(1, min(store.most_mwh, usual_mwh) // 1000)
         wanted_wh = store.most_mwh // 1000
-        return wanted_wh if 0 <= left_mwh <= store.full_mwh - wanted_wh * 1000 * self.length else 0
+        full_at_mwh = store.full_mwh - wanted_wh * 1000 * self.length
+        return wanted_wh if self._cold_before(first) >= 0 and self._left_at_end(first) <= full_at_mwh else 0
 
     def _worth(self, first: int, left_mwh: int) -> int:
         """The worth of a unit of cold after a run that begins at a place; below 0 it is priceless."""

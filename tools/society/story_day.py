@@ -20,7 +20,7 @@ from tools.society.scenario import BatterySpec, EvSession, FreezerSpec, Scenario
 START_S: Final = 1_781_935_200
 """20 June 2026, 06:00 UTC."""
 SLOT_S: Final = 60
-SLOTS: Final = 300
+SLOTS: Final = 320
 
 WASHER: Final = "home-01-washer"
 EV: Final = "home-01-ev"
@@ -31,7 +31,7 @@ BASE_LOADS: Final = ("home-01-base-load", "home-02-base-load", "home-03-base-loa
 
 SUNRISE, SUNSET, EVENING, NIGHT, MORNING = 10, 122, 126, 205, 240
 WASH_READY, WASH_SLOTS = 36, 30
-PLUG_IN, DEPARTURE = 172, 290
+PLUG_IN, DEPARTURE = 177, 310
 CUT_FROM, CUT_UNTIL = 195, 255
 
 MWH: Final = 1_000
@@ -74,8 +74,8 @@ def story_scenario() -> Scenario:
         pv_mwh=tuple(wh * MWH for wh in _steps(SUN_WH)),
         load_mwh=(tuple(wh * MWH for wh in _steps(HOME_WH)),) * len(BASE_LOADS),
         battery=BatterySpec(
-            capacity_mwh=3_000 * MWH,
-            power_w=4_800,
+            capacity_mwh=1_800 * MWH,
+            power_w=2_400,
             eta_charge_ppm=950_000,
             eta_discharge_ppm=950_000,
             initial_mwh=0,
@@ -87,7 +87,7 @@ def story_scenario() -> Scenario:
                 first_slot=PLUG_IN,
                 end_slot=DEPARTURE,
                 energy_mwh=0,
-                max_w=6_000,
+                max_w=22_000,
                 discharge_w=6_000,
                 stored_mwh=EV_STORED_WH * MWH,
                 capacity_mwh=EV_CAPACITY_WH * MWH,
