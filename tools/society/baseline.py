@@ -29,12 +29,12 @@ class Baseline:
     """Per party the part of `no_market_ueur` that its devices pay."""
 
 
-def baseline(scenario: Scenario, cast: Cast) -> Baseline:
-    """The two costs of a window with passive appliances."""
+def baseline(scenario: Scenario, cast: Cast, slots: int | None = None) -> Baseline:
+    """The two costs of a window with passive appliances, or of its first slots only."""
     bills = dict.fromkeys(cast.parties, 0)
-    total = [0] * scenario.slots
+    total = [0] * (scenario.slots if slots is None else slots)
     for device in cast.devices:
-        energies = passive_mwh(scenario, device.kind, device.home)
+        energies = passive_mwh(scenario, device.kind, device.home)[: len(total)]
         bills[device.beneficiary] += cost_ueur(scenario, energies)
         total = [sum_mwh + energy for sum_mwh, energy in zip(total, energies, strict=True)]
     return Baseline(sum(bills.values()), cost_ueur(scenario, total), bills)
@@ -42,7 +42,7 @@ def baseline(scenario: Scenario, cast: Cast) -> Baseline:
 
 def cost_ueur(scenario: Scenario, energies: Sequence[int]) -> int:
     """What the utility bills for these energies: the ask for what is drawn, the bid for what is given, slot by slot."""
-    prices = zip(energies, scenario.ask_ueur_kwh, scenario.bid_ueur_kwh, strict=True)
+    prices = zip(energies, scenario.ask_ueur_kwh, scenario.bid_ueur_kwh, strict=False)  # the first slots may be all
     return sum(energy * (ask if energy > 0 else bid) for energy, ask, bid in prices) // MWH_PER_KWH
 
 

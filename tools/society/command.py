@@ -92,7 +92,8 @@ def run(args: argparse.Namespace) -> int:
     if args.write is not None:
         return _write(args.write, scenario, options)
     record = play_society(scenario, options, args.realtime)
-    figures = report(record, baseline(scenario, record.cast), _optimum(args, scenario))
+    optimum = None if record.partial else _optimum(args, scenario)
+    figures = report(record, baseline(scenario, record.cast, record.book.settled), optimum)
     _hand_over(args, record, figures)
     return ExitCode.INTERRUPTED if record.partial else ExitCode.OK
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,3 +154,18 @@ def test_an_option_that_does_not_fit_ends_with_2_and_says_why(
     talk = capsys.readouterr().err
     assert named in talk
     assert "next:" in talk
+
+
+def test_ctrl_c_stops_the_command_and_still_reports() -> None:
+    command = [sys.executable, "-m", "tools.cli", "society", "--days", "2", "--without", "freezer", "--json", "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "day 1 of 2" in running.stderr.readline(), "a line per day where there is no terminal"
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert running.returncode == 130, err
+    shown = json.loads(out)
+    assert shown["partial"] is True
+    assert 90 <= shown["slots_settled"] < 192
+    assert shown["conservation_error_ueur"] == 0
+    assert 0 < shown["cost_netting_eur"] < shown["cost_no_market_eur"]
