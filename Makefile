@@ -31,7 +31,7 @@ story: $(READY)  ## replay the day in the house, told as it happens
 	@$(BIN)/homewatt society --scenario story
 
 test: $(READY)  ## all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto
 
 lint: $(READY)  ## ruff and mypy, strict in every folder
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -82,3 +83,12 @@ def test_a_forbidden_import_would_be_seen(tmp_path: Path) -> None:
     culprit = tmp_path / "driver.py"
     culprit.write_text("def price():\n    from strategies.battery import bid\n    return bid\n", encoding="utf-8")
     assert [(line, allows(MAY_IMPORT["drivers"], name)) for line, name in imported(culprit)] == [(2, False)]
+
+
+def test_an_agent_starts_without_anything_heavy() -> None:
+    """What the import statements of others drag in counts too: look at a process that is ready to run an agent."""
+    program = "import sys, agent.lifecycle, drivers.registry, drivers.simulated.battery; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    assert "agent" in loaded
+    assert not loaded & TOO_HEAVY_FOR_THE_DEVICE
