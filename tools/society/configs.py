@@ -68,7 +68,7 @@ def agent_config(
         ),
         drivers=_drivers(device, options, places),
         strategy=StrategyConfig(options.strategies, rules),
-        trade=TradeConfig() if wish is None else TradeConfig(lead_s=wish.lead_s, spread_s=0),
+        trade=TradeConfig(spread_s=options.spread_s) if wish is None else TradeConfig(lead_s=wish.lead_s, spread_s=0),
     )
 
 

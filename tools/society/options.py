@@ -53,6 +53,8 @@ class SocietyOptions:
     journal_dir: Path | None = None
     """Where the journals go; None: memory-backed temporary storage that is removed at the end."""
     heartbeat_s: int = HEARTBEAT_S
+    spread_s: int = 0
+    """Seconds over which the agents spread their orders: in one process nothing is gained by it, and each costs a block."""
     outages: tuple[Outage, ...] = ()
     wishes: Mapping[str, Wish] = field(default_factory=dict)
     """By device; of all others the rules are those of `tools.society.rules`."""

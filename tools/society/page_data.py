@@ -19,7 +19,7 @@ def page_data(record: RunRecord, figures: dict[str, Any]) -> PageData:
     scenario = record.scenario
     call = record.book.columns.call_ueur_kwh
     return PageData(
-        title=f"Society {scenario.name}",
+        title=scenario.name,
         partial=record.partial,
         t0_s=scenario.start_s,
         slot_s=scenario.slot_duration_s,

@@ -34,6 +34,8 @@ from tools.society.scenario import Scenario
 LISTEN: Final = "127.0.0.1:26657"
 HEARTBEAT_S: Final = 5
 """In real time an empty block every few seconds costs nothing and keeps headers fresh."""
+SPREAD_S: Final = 10
+"""On a network the agents of a society do not all send within the same second."""
 NS: Final = 1_000_000_000
 
 README: Final = """A society written by `homewatt society --write`. Keys are derived from a seed: for trials only.
@@ -53,7 +55,7 @@ The first slot that is traded begins at Unix second {start_s}.
 def write_society(folder: Path, scenario: Scenario, options: SocietyOptions, clock: Clock, listen: str = LISTEN) -> Scenario:
     """Write all files; returns the scenario as it was moved to now. Raises OSError, KeyStoreError, HomeError."""
     moved = move_to(scenario, clock.now_ns() // NS)
-    options = replace(options, heartbeat_s=HEARTBEAT_S)
+    options = replace(options, heartbeat_s=HEARTBEAT_S, spread_s=SPREAD_S)
     folder = folder.resolve()
     cast = build_cast(moved, options.seed)
     places = Places(
