@@ -81,7 +81,7 @@ def bid(seen: FreezerSnapshot, rules: FreezerRules) -> Decision:
     if not orders:
         return Decision(slots, (), f"{at}: cold enough for the next slot, later electricity is not dearer.")
     wanted = energy(sum(order.energy_wh for order in orders))
-    if orders[0].limit_ueur_kwh >= quote.book.tariff.ask_ueur_kwh:
+    if store.after_leak(cold_mwh) < 0:
         return Decision(slots, orders, f"{at}: it must cool in the next slot and buys {wanted} at the market's price.")
     return Decision(slots, orders, f"{at}: it cools ahead with {wanted}, paying up to {cents(orders[0].limit_ueur_kwh)}.")
 

@@ -62,7 +62,9 @@ def bid(seen: WasherSnapshot, rules: WasherRules) -> Decision:
         return Decision(slots, (), "No wash is waiting.")
     if wash.started_s is not None:
         wanted_wh = energy_between(wash, wash.started_s, first_s, duration_s)
-        reason = f"The wash runs and is not interrupted: it takes {energy(wanted_wh)} in the next slot."
+        ends = wanted_wh <= 0
+        takes = "ends before the next slot" if ends else f"is not interrupted: it takes {energy(wanted_wh)} in the next slot"
+        reason = f"The wash runs and {takes}."
         return _decision(quotes, rules, wash, wash.started_s, duration_s, reason)
     if wash.ready_s > first_s:
         return Decision(slots, (), f"The wash is ready at {time_of_day(wash.ready_s)}.")

@@ -28,9 +28,11 @@ from tools.society.report import report
 from tools.society.run import play_society
 from tools.society.scenario import Scenario, ScenarioError
 from tools.society.scenariofile import load_scenario
+from tools.society.story_command import add_story_options, refuse_variant, run_story
 from tools.society.table import figures_table
 from tools.society.write import write_society
 
+STORY: Final = "story"
 BUNDLED: Final = {"week_a": "week_a.json.gz"}
 """Scenarios that come with the package, by name."""
 STDOUT: Final = "-"
@@ -40,7 +42,7 @@ def add_parser(subparsers: Any) -> None:
     """Add `society` and its options."""
     parser = subparsers.add_parser("society", help="run a whole housing society on recorded data")
     what = parser.add_argument_group("what is played")
-    names = ", ".join(BUNDLED)
+    names = ", ".join((*BUNDLED, STORY))
     what.add_argument(
         "--scenario", default="week_a", metavar="FILE", help=f"scenario file, or one of {names} (default: week_a)"
     )
@@ -54,6 +56,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="DEVICE:FROM:TO",
         help="cut a device's network, hours from the start",
     )
+    add_story_options(what)
     what.add_argument("--seed", type=int, default=1, metavar="N", help="of all keys; same seed, same ledger (default: 1)")
     how = parser.add_argument_group("how the agents behave")
     how.add_argument("--strategies", choices=("default", "passive"), default="default", help="passive: nobody trades or shifts")
@@ -85,6 +88,8 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Play, and write what was asked for. Raises CommandError."""
     try:
+        if args.scenario == STORY:
+            return run_story(args)
         scenario = _scenario(args)
         options = _options(args, scenario)
     except (ScenarioError, OptionError) as error:
@@ -112,6 +117,7 @@ def _scenario(args: argparse.Namespace) -> Scenario:
 
 
 def _options(args: argparse.Namespace, scenario: Scenario) -> SocietyOptions:
+    refuse_variant(args)
     if args.realtime is not None and not args.realtime > 0:
         raise OptionError("--realtime", f"expected a factor above 0, got {args.realtime:g}")
     devices = [device.name for device in build_cast(scenario, args.seed).devices]

@@ -128,8 +128,8 @@ class LedgerBook:
 
     @property
     def silent(self) -> int:
-        """How many readings of settled slots are still missing."""
-        return len(self._silent)
+        """How many readings of the window's settled slots are still missing."""
+        return sum(self.index(slot_s) is not None for _, slot_s in self._silent)
 
     def index(self, slot_s: int) -> int | None:
         """Number of a slot within the window; None outside."""

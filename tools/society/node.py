@@ -89,9 +89,9 @@ class SocietyNode:
         header: SignedHeader = self.engine.produce_block(self.engine.genesis.time_ns).signed_header
         return TrustAnchor(header.height, header.hash)
 
-    def read(self, key: bytes) -> bytes | None:
-        """One key of the committed state."""
-        return self._ledger.query("/key", key, 0, False).value or None
+    def read(self, key: bytes, height: int = 0) -> bytes | None:
+        """One key of the committed state after the block of a height that is still kept; 0: the newest."""
+        return self._ledger.query("/key", key, height, False).value or None
 
     def paid_ueur(self, start_balance_ueur: int) -> dict[str, int]:
         """Per party what its account has lost since the genesis."""

@@ -40,14 +40,30 @@ MWH: Final = 1_000
 EV_STORED_WH, EV_CAPACITY_WH, EV_RESERVE_WH = 20_000, 40_000, 18_500
 
 
+STAGE: Final = (
+    (0, "The night ends; everybody sleeps or is out. The utility stands in every book."),
+    (SUNRISE, "The sun rises."),
+    (WASH_READY, "A resident loads the washer in home 1 and goes to work."),
+    (SUNSET, "The sun sets."),
+    (EVENING, "People come home: cooking, light, television."),
+    (PLUG_IN, "The resident of home 1 parks, plugs the car in and leaves tomorrow."),
+    (CUT_FROM, "The network of home 3 fails."),
+    (NIGHT, "People go to bed."),
+    (MORNING, "Morning: electricity is cheaper."),
+    (CUT_UNTIL, "The network of home 3 is back."),
+    (DEPARTURE, "The car leaves."),
+)
+"""(slot, what weather and people do in it)."""
+
+
 class Variant(StrEnum):
     """How the battery's threshold T stands to the utility's ask P while the sun shines."""
 
-    BELOW = "T<P"
-    NOT_BELOW = "T>=P"
+    BELOW = "below"
+    ABOVE = "above"
 
 
-THRESHOLD_UEUR_KWH: Final = {Variant.BELOW: 80_000, Variant.NOT_BELOW: 90_000}
+THRESHOLD_UEUR_KWH: Final = {Variant.BELOW: 80_000, Variant.ABOVE: 90_000}
 
 FULL_COST_UEUR_KWH: Final = 120_000
 BID_UEUR_KWH: Final = 70_000
