@@ -7,10 +7,11 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.vocabulary import TICK_UEUR_KWH, Order, Position, Side
-from strategies.ev import EvRules, EvSnapshot, PluggedCar, bid, steer, worth_now
+from agent.vocabulary import TICK_UEUR_KWH, Book, Level, Order, Position, Side, StandingOrder, Tariff
+from strategies.ev import EvRules, EvSnapshot, PluggedCar, best_ask, bid, steer, worth_now
 from strategies.facts import StorageFacts
 from strategies.view import MarketView, Quote
+from tests.strategies import minutes
 from tests.strategies.markets import (
     ASK,
     BID,
@@ -200,3 +201,44 @@ def test_orders_are_lawful_and_reasons_never_empty(needs: int, slots: int, nets:
     assert all(book.bid_ueur_kwh <= o.limit_ueur_kwh <= book.ask_ueur_kwh and o.energy_wh > 0 for o in decision.orders)
     assert decision == bid(snapshot, PLANNING)
     assert steer(snapshot, PLANNING).reason
+
+
+def parked(stored_wh: int, quotes: list[Quote], power_w: int = 0) -> EvSnapshot:
+    """At the plug for two hours of 1-minute slots, with the wish to leave as it came with 20 kWh; prices fall in an hour."""
+    leaves_s = minutes.slot_s(120)
+    plugged = PluggedCar(minutes.NOW_S, leaves_s, 20_000 - stored_wh, 22_000, 6_000, stored_wh, 40_000)
+    return EvSnapshot(minutes.market(quotes, {0: 280_000, 60: 110_000}), None, (), plugged, power_w)
+
+
+KEEPER = replace(RULES, nameplate_w=22_000, reserve_wh=19_700, gates_ahead=5)
+
+
+def dear(place: int, net_wh: int = 0) -> Quote:
+    return minutes.quote(place, net_wh=net_wh, ask=280_000)
+
+
+def test_over_several_gates_it_offers_all_that_it_does_not_need() -> None:
+    decision = bid(parked(20_000, [dear(place) for place in range(5)]), KEEPER)
+    assert [(order.slot_s, order.energy_wh) for order in decision.orders] == [(minutes.slot_s(i), 100) for i in range(3)]
+    assert {order.limit_ueur_kwh for order in decision.orders} == {280_000 - TICK_UEUR_KWH}
+    for figure in ("20.0 kWh of 40.0 kWh", "needs 0 Wh now and 20.0 kWh", "28.0 ct", "11.0 ct"):
+        assert figure in decision.reason
+
+
+def test_what_it_sold_already_is_not_offered_again() -> None:
+    decision = bid(parked(20_000, [dear(0, net_wh=-100), *(dear(place) for place in range(1, 5))]), KEEPER)
+    assert sum(order.energy_wh for order in decision.orders) == 200
+
+
+def test_having_sold_it_buys_back_cheaper_and_not_now() -> None:
+    decision = bid(parked(19_700, [dear(place) for place in range(5)]), KEEPER)
+    assert all(order.side == Side.BUY and order.limit_ueur_kwh <= 110_000 for order in decision.orders)
+    assert decision.slots == tuple(minutes.slot_s(place) for place in range(5))
+
+
+def test_it_does_not_undercut_itself() -> None:
+    own_order = StandingOrder(b"own", Order(minutes.slot_s(0), Side.SELL, 100, 279_000), 100)
+    book = Book(Tariff(minutes.slot_s(0), 280_000, minutes.BID), (), (Level(279_000, 100),), ())
+    alone = Quote(book, Position(minutes.slot_s(0), 0, 0, ()), (own_order,))
+    assert best_ask(alone) == 280_000
+    assert best_ask(replace(alone, book=replace(book, sells=(Level(279_000, 150),)))) == 279_000
