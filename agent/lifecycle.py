@@ -14,7 +14,6 @@ import os
 from contextlib import AsyncExitStack
 from typing import Final, Self
 
-from agent import entries
 from agent.appliances.base import Drivers, MissingAbility
 from agent.appliances.table import RULES, appliance_of
 from agent.clock import NS_PER_S, SystemClock
@@ -32,12 +31,13 @@ from agent.orders import OwnOrders
 from agent.positions import Positions, Unsettled
 from agent.posting import Poster, PriceSource
 from agent.proving import Counters, Prover
-from agent.recording import HISTORY_FROM, METER_STATE, UNSETTLED, Recorder
+from agent.recording import METER_STATE, Recorder
+from agent.recovering import STANDING, Recovery, restore, tell_of_damage
 from agent.registry import Registration
 from agent.sealing import Sealer
 from agent.status import Status
 from agent.timetable import Timetable
-from agent.trading import STANDING, TIME_FLOOR, Trader
+from agent.trading import TIME_FLOOR, Trader
 from agent.vocabulary import Clock, Kind
 from drivers.registry import open_driver
 from lightclient.client import LightClient
@@ -48,7 +48,6 @@ from lightclient.websocket import WebsocketTransport
 from lightclient.wire import device_id
 from storeforward.journal import Journal
 from storeforward.options import JournalOptions
-from storeforward.records import Stream
 
 PRICES: Final = "prices"
 """Role of the utility's price source among its drivers."""
@@ -56,7 +55,6 @@ BUILT_AFTER_NS: Final = 1_767_225_600 * NS_PER_S
 """1 January 2026: no controller with this code can live earlier than that."""
 STOP_WITHIN_S: Final = 4
 """How long the appliance's safe state may take at a stop; systemd gives us 5 s."""
-HISTORY_PAGE: Final = 1_000
 
 
 class Agent:
@@ -159,6 +157,8 @@ class Agent:
         floor_ns = max(self._built_after_ns, int(journal.values.get(TIME_FLOOR, b"0")))
         self._link = link = Link(self.client, clock, status, floor_ns)
         self._keeper = keeper = Keeper(journal, clock, status)
+        await tell_of_damage(keeper, status, clock)
+        is_fresh = STANDING not in journal.values
         sealer = Sealer(self.config.device.chain_id, self.device_id, self._keystore.sign)
         public_key = self._keystore.public_key()
         registration = Registration(self.device_id, public_key, kind, timetable, link, clock, status)
@@ -174,6 +174,7 @@ class Agent:
                 self._rules,
                 link,
                 registration,
+                Recovery(self.device_id, timetable, link, journal, None, is_fresh=is_fresh),
                 prover,
                 forwarder,
                 keeper,
@@ -188,7 +189,7 @@ class Agent:
         meter_state = journal.values.get(METER_STATE)
         meter = SlotMeter(duration_s, None if meter_state is None else MeterState.decode(meter_state))
         observer = Observer(appliance, clock, status, meter, duration_s)
-        await _restore(journal, observer, own, unsettled)
+        await restore(journal, observer, own, unsettled)
         self._recorder = recorder = Recorder(
             observer,
             keeper,
@@ -208,6 +209,7 @@ class Agent:
             recorder,
             link,
             registration,
+            Recovery(self.device_id, timetable, link, journal, observer, is_fresh=is_fresh),
             MarketDesk(self.device_id, timetable),
             prover,
             forwarder,
@@ -259,17 +261,6 @@ class Agent:
     def _news(self) -> None:
         if self._controller is not None:
             self._controller.nudge()
-
-
-async def _restore(journal: Journal, observer: Observer, own: OwnOrders, unsettled: Unsettled) -> None:
-    """What the agent knew before it was stopped: its orders, the slots that wait for settlement, its own history."""
-    values = journal.values
-    own.restore(values.get(STANDING, b"\x90"))
-    unsettled.restore(values.get(UNSETTLED, b"\x90"))
-    after_seq = int(values.get(HISTORY_FROM, b"0"))
-    while page := await journal.read_records(Stream.ENERGY, after_seq, HISTORY_PAGE):
-        observer.history.extend(entries.decode_energy(stored.record.body) for stored in page)
-        after_seq = page[-1].record.seq
 
 
 async def run_agent(config: AgentConfig) -> None:

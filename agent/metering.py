@@ -8,7 +8,7 @@ nobody watched yields nothing; its energy lies in the jump of the registers, whi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgpack
@@ -91,17 +91,35 @@ class SlotMeter:
     def __init__(self, duration_s: int, state: MeterState | None = None) -> None:
         self._duration_s = duration_s
         self._state = state
+        self._first = None if state is None else state.edge or state.last
+        self._floor = (0, 0)
 
     @property
     def state(self) -> MeterState | None:
         """What to keep for the next start; None before the first reading."""
         return self._state
 
+    def continue_from(self, import_wh: int, export_wh: int) -> None:
+        """Go on from registers reported before, known from elsewhere than the own state, where the own count is below them.
+
+        Only while no slot was yielded: slots join, and those yielded stay as they are.
+        """
+        state, first = self._state, self._first
+        if state is None or first is None:
+            self._floor = (import_wh, export_wh)
+            return
+        lift_wh = max(0, import_wh - first.import_wh), max(0, export_wh - first.export_wh)
+        edge = None if state.edge is None else _lifted(state.edge, *lift_wh)
+        self._first = _lifted(first, *lift_wh)
+        self._state = replace(state, last=_lifted(state.last, *lift_wh), edge=edge)
+
     def take(self, reading: Reading) -> list[Metered]:
         """What a reading brings to light: at most one event of each kind, and the slots that ended since the last reading."""
         before = self._state
         if before is None:
-            now = Registers(reading.taken_at_s, reading.import_wh, reading.export_wh)
+            import_floor_wh, export_floor_wh = self._floor
+            import_wh, export_wh = max(reading.import_wh, import_floor_wh), max(reading.export_wh, export_floor_wh)
+            now = self._first = Registers(reading.taken_at_s, import_wh, export_wh)
             self._keep(reading, now, now if self._is_edge(now.at_s) else None)
             return []
         fall_s = before.last.at_s - reading.taken_at_s
@@ -149,6 +167,10 @@ class SlotMeter:
 
     def _keep(self, reading: Reading, now: Registers, edge: Registers | None) -> None:
         self._state = MeterState(reading.import_wh, reading.export_wh, now, edge)
+
+
+def _lifted(registers: Registers, import_wh: int, export_wh: int) -> Registers:
+    return Registers(registers.at_s, registers.import_wh + import_wh, registers.export_wh + export_wh)
 
 
 def _between(last: Registers, now: Registers, at_s: int) -> Registers:

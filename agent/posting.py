@@ -12,6 +12,7 @@ from agent.forwarding import Forwarder
 from agent.keeping import Keeper
 from agent.link import Link
 from agent.proving import Prover
+from agent.recovering import Recovery
 from agent.registry import Registration
 from agent.sealing import VALID_BLOCKS, Sealer
 from agent.status import Status, Trouble
@@ -52,6 +53,7 @@ class Poster:
         rules: UtilityRules,
         link: Link,
         registration: Registration,
+        recovery: Recovery,
         prover: Prover,
         forwarder: Forwarder,
         keeper: Keeper,
@@ -65,6 +67,7 @@ class Poster:
         self._rules = rules
         self._link = link
         self._registration = registration
+        self._recovery = recovery
         self._prover = prover
         self._forwarder = forwarder
         self._keeper = keeper
@@ -84,7 +87,7 @@ class Poster:
         """Prove what was posted, post what is due; returns when to come again."""
         at_s = now_s(self._clock)
         header = await self._link.update()
-        if header is None or not await self._registration.check(header):
+        if header is None or not await self._registration.check(header) or not await self._recovery.check(header):
             return at_s + LOOK_AGAIN_S
         news = await self._prover.ask(header, at_s, [])
         if news is None:

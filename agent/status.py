@@ -26,6 +26,8 @@ class Trouble(StrEnum):
     REGISTER = "registers jumped"
     """Energy was counted that no slot explains; stands until the next slot was measured whole."""
     JOURNAL = "journal cannot write"
+    JOURNAL_LOST = "journal begun afresh"
+    """The journal was damaged and set aside; stands until the damaged file is taken away and the agent started again."""
     REGISTRY = "not as registered"
     """The ledger's parameters or its record of this device contradict the configuration: no trading."""
 

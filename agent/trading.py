@@ -24,6 +24,7 @@ from agent.orders import Change, OwnOrders, changes, within_bounds
 from agent.positions import Positions, Unsettled
 from agent.proving import News, Prover
 from agent.recording import UNSETTLED, Recorder
+from agent.recovering import STANDING, Recovery
 from agent.registry import Registration
 from agent.sealing import VALID_BLOCKS, Sealed, Sealer
 from agent.timetable import Timetable
@@ -35,8 +36,6 @@ from storeforward.items import NewItem, Priority
 from storeforward.records import NewRecord
 from strategies.view import Quote
 
-STANDING: Final = "standing"
-"""Named value of the journal: the own orders that stand."""
 TIME_FLOOR: Final = "time floor"
 """Named value of the journal: a time, in ns, that has certainly passed."""
 LEAST_BETWEEN_S: Final = 60
@@ -55,6 +54,7 @@ class Trader:
         recorder: Recorder,
         link: Link,
         registration: Registration,
+        recovery: Recovery,
         desk: MarketDesk,
         prover: Prover,
         forwarder: Forwarder,
@@ -73,6 +73,7 @@ class Trader:
         self._recorder = recorder
         self._link = link
         self._registration = registration
+        self._recovery = recovery
         self._desk = desk
         self._prover = prover
         self._forwarder = forwarder
@@ -174,8 +175,9 @@ class Trader:
         """Take stock of slots whose proof is due, and prove the positions that are still unknown."""
         first_s, self._prove_slot_s = self._prove_slot_s, self._timetable.next_prove_slot(at_s)
         for slot_s in range(first_s, self._prove_slot_s, self._timetable.duration_s):
-            if self._own.involved(slot_s):
-                self._unproven[slot_s] = self._own.may_be_matched(slot_s)
+            forgotten = self._recovery.may_have_traded(slot_s)
+            if forgotten or self._own.involved(slot_s):
+                self._unproven[slot_s] = forgotten or self._own.may_be_matched(slot_s)
             elif slot_s in self._reached:
                 self._positions.proven(slot_s, None)  # nothing was ever sent for it, so nothing can have been traded
             self._own.close(slot_s)
@@ -215,9 +217,10 @@ class Trader:
         return BookRecord.decode(answers[0].value).status is not BookStatus.OPEN
 
     async def _header(self) -> Header | None:
-        """A verified header to act upon, once the ledger's registry is known to agree with the configuration."""
+        """A verified header to act upon, once the ledger's registry is known to agree with the configuration, and the journal
+        with what the ledger has seen."""
         header = await self._link.update()
-        if header is None or not await self._registration.check(header):
+        if header is None or not await self._registration.check(header) or not await self._recovery.check(header):
             return None
         return header
 

@@ -124,3 +124,21 @@ def test_registers_never_go_back_and_slots_join(steps: list[tuple[int, int, int]
         if after.slot_s == before.slot_s + D:
             ends = before.import_end_wh, before.export_end_wh
             assert ends == (after.import_start_wh, after.export_start_wh)
+
+
+@pytest.mark.parametrize("first_s", [T0, T0 + 10])
+def test_registers_reported_before_are_gone_on_from(first_s: int) -> None:
+    """Also where they become known only after some readings: what was counted since the first of these is kept."""
+    meter = SlotMeter(D)
+    meter.take(reading(first_s, 3, 800))
+    meter.take(reading(T0 + 450, 13, 810))
+    meter.continue_from(1_000, 500)
+    meter.take(reading(T0 + D, 23, 820))
+    assert meter.take(reading(T0 + 2 * D, 33, 830)) == [SlotEnergy(T0 + D, 1_020, 820, 1_030, 830)]
+
+
+def test_registers_reported_before_may_be_known_before_the_first_reading() -> None:
+    meter = SlotMeter(D)
+    meter.continue_from(1_000, 500)
+    meter.take(reading(T0, 3, 800))
+    assert meter.take(reading(T0 + D, 13, 810)) == [SlotEnergy(T0, 1_000, 800, 1_010, 810)]
