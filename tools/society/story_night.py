@@ -55,20 +55,12 @@ def _charger_joins(facts: Facts, _: Variant) -> str:
 
 def _car_compares(facts: Facts, _: Variant) -> str:
     reason = first_act(facts, EV).reason
-    holds = f"holds {energy(EV_STORED_WH)} of {energy(EV_CAPACITY_WH)}"
-    usual = f"(so far {cents(_usual_ask(facts))} on average)"
     now, later = facts.scenario.ask_ueur_kwh[PLUG_IN], facts.scenario.ask_ueur_kwh[MORNING]
-    says(reason, holds, f"sellers ask {cents(now)} {usual}", f"prices go to {cents(later)}")
-    require(2 * EV_STORED_WH == EV_CAPACITY_WH and _usual_ask(facts) < now > later, "the figures are not those of the story")
+    half_full = f"holds {energy(EV_STORED_WH)} of {energy(EV_CAPACITY_WH)}"
+    says(reason, half_full, f"sellers ask {cents(now)} (so far ", f"until then prices go to {cents(later)}")
+    usual = float(reason.partition("(so far ")[2].partition(" ct")[0]) * 10_000
+    require(2 * EV_STORED_WH == EV_CAPACITY_WH and usual < now > later, f"prices so far {usual}, now {now}, later {later}")
     return reason
-
-
-def _usual_ask(facts: Facts) -> int:
-    """The mean ask of the price history as the car read it: up to the last gate before it looked, the lead-in included."""
-    said = first_act(facts, EV)
-    text = said.reason.partition("(so far ")[2].partition(" ct")[0]
-    require(text, f"the reason names no usual price: {said.reason}")
-    return round(float(text) * 10_000)
 
 
 def _car_offers(facts: Facts, _: Variant) -> str:
