@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -96,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(ExitCode.USAGE, str(error), "correct that; docs/scenario.md describes scenario files") from error
     if args.write is not None:
         return _write(args.write, scenario, options)
+    _make_room(args)
     record = play_society(scenario, options, args.realtime)
     optimum = None if record.partial else _optimum(args, scenario)
     figures = report(record, baseline(scenario, record.cast, record.book.settled), optimum)
@@ -144,19 +146,40 @@ def _optimum(args: argparse.Namespace, scenario: Scenario) -> float | None:
     return scenario.reference.optimum_eur
 
 
+def _make_room(args: argparse.Namespace) -> None:
+    """Make the folders of what will be written, and notice before a long run that something cannot be."""
+    for path in _outputs(args):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _cannot_write(path, error.strerror or str(error)) from error
+        if path.is_dir() or not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise _cannot_write(path, "cannot be written")
+
+
+def _outputs(args: argparse.Namespace) -> list[Path]:
+    figures = None if args.json in (None, STDOUT) else Path(args.json)
+    return [path for path in (args.report, args.page_data, figures) if path is not None]
+
+
+def _cannot_write(path: Path, why: str) -> CommandError:
+    return CommandError(ExitCode.PRECONDITION, f"{path}: {why}", "choose another file")
+
+
 def _hand_over(args: argparse.Namespace, record: RunRecord, figures: dict[str, Any]) -> None:
+    """Show the figures first: a disk that has filled up meanwhile must not cost them."""
+    emit(figures, figures_table(figures), as_json=args.json == STDOUT)
+    data = page_data(record, figures)
     try:
         if args.report is not None:
-            args.report.write_text(render(page_data(record, figures)), encoding="utf-8")
+            args.report.write_text(render(data), encoding="utf-8")
+            talk(f"report: {args.report.resolve()}")
         if args.page_data is not None:
-            args.page_data.write_text(json.dumps(page_data(record, figures), separators=(",", ":")), encoding="utf-8")
-        if args.json is not None and args.json != STDOUT:
+            args.page_data.write_text(json.dumps(data, separators=(",", ":")), encoding="utf-8")
+        if args.json not in (None, STDOUT):
             Path(args.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
-        raise CommandError(ExitCode.PRECONDITION, f"{error.filename}: {error.strerror}", "choose another file") from error
-    emit(figures, figures_table(figures), as_json=args.json == STDOUT)
-    if args.report is not None:
-        talk(f"report: {args.report.resolve()}")
+        raise _cannot_write(Path(str(error.filename)), error.strerror or str(error)) from error
 
 
 def _write(folder: Path, scenario: Scenario, options: SocietyOptions) -> int:

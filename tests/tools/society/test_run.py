@@ -121,7 +121,7 @@ def test_freezers_take_part_and_keep_their_temperature() -> None:
 
 
 def test_the_command_writes_figures_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "report.json"
+    file = tmp_path / "not there yet" / "report.json"
     page = tmp_path / "report.html"
     everything_else = ["--without", "freezer,ev,washer", "--strategies", "passive"]
     assert main(["society", "--days", "1", *everything_else, "--json", str(file), "--report", str(page)]) == 0
@@ -154,6 +154,16 @@ def test_an_option_that_does_not_fit_ends_with_2_and_says_why(
     talk = capsys.readouterr().err
     assert named in talk
     assert "next:" in talk
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a file"
+    file.write_text("")
+    assert main(["society", "--days", "7", "--report", str(file / "report.html")]) == 3
+    assert main(["society", "--days", "7", "--json", str(tmp_path)]) == 3
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.count("next: choose another file") == 2
 
 
 def test_ctrl_c_stops_the_command_and_still_reports() -> None:
