@@ -32,6 +32,8 @@ RETRY_S: Final = 10
 """A command that failed is thought over and given again after this."""
 SAFE_AFTER_S: Final = 60
 """With its sensors silent for so long, the appliance is put into its safe state."""
+SAFE_WITHIN_S: Final = 2
+"""How long the safe state may take at the end; a device that does not answer then has a fail-safe of its own."""
 FAR_S: Final = 86_400
 
 
@@ -75,17 +77,30 @@ class Controller:
         self._wake.set()
 
     async def run(self) -> None:
-        """Steer until cancelled."""
+        """Steer until cancelled, then leave the appliance in its safe state, whatever else of the agent has not ended yet."""
         async with asyncio.TaskGroup() as watchers:
             for driver in self._appliance.watched():
                 watchers.create_task(self._watch(driver))
-            await self._loop()
+            try:
+                await self._loop()
+            finally:
+                await self._end()
 
     async def make_safe(self) -> None:
         """Put the appliance into its safe state; a driver that fails now is beyond our reach, and the status says so."""
         command = self._appliance.safe_command()
         if command is not None:
             await self._send(command, now_s(self._clock))
+
+    async def _end(self) -> None:
+        """Make safe, within a time. In a task of its own: a driver that hangs may not heed being cancelled either."""
+        making_safe = asyncio.create_task(self.make_safe())
+        done, _ = await asyncio.wait((making_safe,), timeout=SAFE_WITHIN_S)
+        if done:
+            making_safe.result()
+        else:
+            making_safe.cancel()
+            self._status.set(Trouble.CONTROL, f"no safe state within {SAFE_WITHIN_S} s at the stop", now_s(self._clock))
 
     async def _watch(self, driver: Announces) -> None:
         while True:

@@ -15,6 +15,7 @@ import pytest
 from agent.appliances.base import MissingAbility
 from agent.entries import ReceiptKind
 from agent.explaining import Deed
+from agent.forwarding import Forwarder
 from agent.lifecycle import Agent
 from agent.status import Trouble
 from agent.vocabulary import Clock, Kind
@@ -225,6 +226,35 @@ def test_a_stop_leaves_the_appliance_safe_and_the_journal_closed(tmp_path: Path)
             assert society.clock.now_ns() - before_ns < 5 * 10**9
         async with society.agent("battery"):
             pass  # the journal is free again
+
+    play(small_scenario(), tmp_path, test)
+
+
+class StubbornForwarder(Forwarder):
+    """Takes a minute to be cancelled."""
+
+    async def run(self) -> None:
+        try:
+            await super().run()
+        finally:
+            await asyncio.sleep(60)
+
+
+def test_the_appliance_is_safe_before_anything_else_has_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(society: Society, stack: AsyncExitStack) -> None:
+        await society.start_all(stack, "battery")
+        part = society.house.part("battery")
+        monkeypatch.setattr("agent.lifecycle.Forwarder", StubbornForwarder)
+        config = society.config("battery", opening="middle")
+        async with society.agent("battery", config) as battery:
+            running = society.start(battery)
+            await society.until(6.5)
+            assert part.power_mw > 0
+            running.cancel()
+            await asyncio.sleep(1)
+            assert part.power_mw == 0
+            assert not running.done()
+            await asyncio.gather(running, return_exceptions=True)
 
     play(small_scenario(), tmp_path, test)
 

@@ -13,7 +13,7 @@ from typing import Any
 from agent import entries
 from agent.appliances.base import Appliance, Command, Seen
 from agent.clock import NS_PER_S, now_s
-from agent.control import RESEND_S, SAFE_AFTER_S, Controller
+from agent.control import RESEND_S, SAFE_AFTER_S, SAFE_WITHIN_S, Controller
 from agent.explaining import Deed, Explanations
 from agent.keeping import Keeper
 from agent.metering import SlotMeter
@@ -125,6 +125,7 @@ class Bench:
     explanations: Explanations
     journal: Journal
     reported: list[int]
+    running: asyncio.Task[None]
 
 
 Test = Callable[[Bench], Coroutine[Any, Any, None]]
@@ -172,7 +173,7 @@ def bench(
             controller = Controller(appliance, observer, recorder, timetable, clock, status, seen=seen, occasion=lambda: None)
             task = asyncio.create_task(controller.run())
             try:
-                await test(Bench(clock, heater, appliance, controller, observer, status, explanations, journal, reported))
+                await test(Bench(clock, heater, appliance, controller, observer, status, explanations, journal, reported, task))
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -349,3 +350,27 @@ def test_safe_at_the_end_even_if_the_device_does_not_obey(tmp_path: Path) -> Non
         assert Trouble.CONTROL in b.status
 
     bench(tmp_path, test, AnnouncingHeater)
+
+
+class HangingHeater(AnnouncingHeater):
+    """Takes half a minute for a command, once told to hang."""
+
+    hangs: bool = False
+
+    async def set_power(self, power_w: int) -> None:
+        if self.hangs:
+            await asyncio.sleep(30)
+        await super().set_power(power_w)
+
+
+def test_the_end_does_not_wait_long_for_a_device_that_hangs(tmp_path: Path) -> None:
+    async def test(b: Bench) -> None:
+        assert isinstance(b.heater, HangingHeater)
+        await until(b.clock, T0 + 100)
+        b.heater.hangs = True
+        b.running.cancel()
+        await asyncio.gather(b.running, return_exceptions=True)
+        assert now_s(b.clock) <= T0 + 100 + SAFE_WITHIN_S
+        assert "no safe state" in b.status.snapshot()[Trouble.CONTROL].cause
+
+    bench(tmp_path, test, HangingHeater)

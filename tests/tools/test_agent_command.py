@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from agent.config import AgentConfig, DeviceConfig, DriverConfig, JournalConfig, KeyConfig, LedgerConfig
+from agent.errors import KeyUnusable
 from agent.keystore import FileKeyStore
+from agent.trading import Trader
 from agent.vocabulary import Kind
 from drivers.simulated.building import Building
 from drivers.simulated.buildingfile import write_building
 from drivers.simulated.freezer import FreezerSpec
+from storeforward.errors import JournalDamaged
 from storeforward.files import locked
 from tools import cli
 from tools.configfile import agent_toml
@@ -53,7 +56,8 @@ def edit(config: Path, old: str, new: str) -> None:
 def refused(config: Path, capsys: pytest.CaptureFixture[str], code: ExitCode) -> str:
     """What the command says when it ends with `code`."""
     assert cli.main(["agent", "--config", str(config)]) == code
-    said = capsys.readouterr().err
+    printed, said = capsys.readouterr()
+    assert printed == ""  # it was never up
     assert "\n  next: " in said
     return said
 
@@ -112,3 +116,67 @@ def test_a_signal_stops_it_cleanly_also_without_a_node(config: Path, which: sign
     assert (started["device"], started["kind"], started["node"]) == ("freezer", "freezer", NOBODY)
     assert process.returncode == code, said
     assert said.endswith("stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "next_step"),
+    [
+        (JournalDamaged(Path("journal.db"), "disk image is malformed"), ExitCode.PRECONDITION, "see to [journal] path"),
+        (KeyUnusable(Path("freezer.key"), "the token is gone"), ExitCode.IDENTITY, "replace it"),
+        (ZeroDivisionError("by zero"), ExitCode.DEFECT, "report this"),
+    ],
+)
+def test_an_error_of_a_running_task_has_its_exit_code(
+    config: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    code: ExitCode,
+    next_step: str,
+) -> None:
+    async def fail(trader: Trader) -> None:
+        raise error
+
+    monkeypatch.setattr(Trader, "run", fail)
+    assert cli.main(["agent", "--config", str(config)]) == code
+    printed, said = capsys.readouterr()
+    assert printed.startswith("freezer (freezer) of society-1")
+    assert str(error) in said
+    assert next_step in said
+
+
+HANGING = """
+import asyncio, sys, threading
+from agent.trading import Trader
+from storeforward.journal import Journal
+from tools import cli
+
+async def disk(journal):
+    await asyncio.to_thread(threading.Event().wait)
+
+async def loop(trader):
+    await asyncio.sleep(0)
+    threading.Event().wait()
+
+if sys.argv[1] == "disk":
+    Journal._close = disk
+else:
+    Trader.run = loop
+sys.exit(cli.main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("what", ["disk", "loop"])
+def test_whatever_hangs_a_stop_is_over_within_five_seconds(config: Path, what: str) -> None:
+    command = [sys.executable, "-c", HANGING, what, "agent", "--config", str(config)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("freezer")
+            process.send_signal(signal.SIGTERM)
+            _, said = process.communicate(timeout=5)
+        finally:
+            process.kill()
+    assert process.returncode == ExitCode.PARTIAL
+    assert "not stopped cleanly within 4.5 s" in said
+    assert "\n  next: " in said
