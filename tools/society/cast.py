@@ -29,6 +29,8 @@ DEVIATION_SHARE_PERMILLE: Final = 500
 DISPUTE_S: Final = 7 * 86_400
 HOME_CONNECTION_W: Final = 24_000
 """3 x 35 A at 230 V: more than any home draws."""
+CHARGER_W: Final = 7_200
+"""Of a charger that nobody comes to: 32 A at 230 V, as most have."""
 GRID_CONNECTION_W: Final = 1_000_000
 """Nameplate of the grid meter; it only has to be beyond all flows."""
 
@@ -127,10 +129,11 @@ def _devices(scenario: Scenario) -> Iterator[tuple[str, Kind, str, int | None, i
             yield f"{name}-washer", Kind.WASHER, name, home, max(2_500, _mean_w(peak_mwh, scenario)), 0
         if scenario.has(Kind.FREEZER):
             yield f"{name}-freezer", Kind.FREEZER, name, home, scenario.freezer.power_w, 0
-        sessions = scenario.ev_sessions_of(home)
-        if sessions:
-            charge_w = max(session.max_w for session in sessions)
-            yield f"{name}-ev", Kind.EV, name, home, charge_w, max(session.discharge_w for session in sessions)
+        if home < len(scenario.ev_users):
+            sessions = scenario.ev_sessions_of(home)
+            charge_w = max((session.max_w for session in sessions), default=CHARGER_W)
+            discharge_w = max((session.discharge_w for session in sessions), default=0)
+            yield f"{name}-ev", Kind.EV, name, home, charge_w, discharge_w
 
 
 def _mean_w(slot_mwh: int, scenario: Scenario) -> int:

@@ -129,6 +129,8 @@ class Scenario:
     washer_jobs: tuple[WasherJob, ...]
     reference: Reference | None
     freezer: FreezerSpec = FreezerSpec()
+    known_users: tuple[str, ...] = ()
+    """Users who have a charger even if no session of theirs lies within these slots."""
     absent: frozenset[Kind] = field(default=frozenset())
     """Kinds of appliance that the building does not have, or that were left out."""
 
@@ -155,14 +157,14 @@ class Scenario:
     @cached_property
     def ev_users(self) -> tuple[str, ...]:
         """User i charges in home i. Raises ScenarioError if there are more users than homes."""
-        users = tuple(sorted({session.user for session in self.ev_sessions}))
+        users = tuple(sorted({*self.known_users, *(session.user for session in self.ev_sessions)}))
         if len(users) > self.homes:
             expected = f"expected at most one user per home: {len(users)} users, {self.homes} homes in load_kwh"
             raise ScenarioError(self.file, "ev_sessions", expected)
         return users
 
     def ev_sessions_of(self, home: int) -> tuple[EvSession, ...]:
-        """The sessions at a home's charger in order of time; none where it has no charger."""
+        """The sessions at a home's charger in order of time; none where it has no charger, or nobody comes."""
         if home >= len(self.ev_users):
             return ()
         user = self.ev_users[home]
@@ -201,7 +203,7 @@ class Scenario:
     def window(self, start_day: int, days: int | None = None) -> Scenario:
         """Some days of the scenario; without `days` all that remain.
 
-        Sessions and jobs that do not lie wholly inside are left out, and so is the reference.
+        Sessions and jobs that do not lie wholly inside are left out, and so is the reference; the chargers stay.
         Raises ScenarioError where the scenario does not cover the days.
         """
         first, end = window_slots(self.file, self.slots, self.slot_duration_s, start_day, days)
@@ -225,6 +227,7 @@ class Scenario:
                 for job in self.washer_jobs
                 if first <= job.ready_slot and job.end_by_slot <= end
             ),
+            known_users=self.ev_users,
             reference=None,
         )
 
@@ -245,6 +248,7 @@ class Scenario:
             load_mwh=((0,) * self.slots,) * self.homes if Kind.BASE_LOAD in absent else self.load_mwh,
             battery=None if Kind.BATTERY in absent else self.battery,
             ev_sessions=() if Kind.EV in absent else self.ev_sessions,
+            known_users=() if Kind.EV in absent else self.known_users,
             washer_jobs=() if Kind.WASHER in absent else self.washer_jobs,
             reference=self.reference if frozenset(kinds) <= {Kind.FREEZER} | self.absent else None,
             absent=absent,

@@ -49,6 +49,7 @@ def hours(scenario: Scenario, first_hour: int, count: int, homes: int, without: 
             for job in scenario.washer_jobs
             if first <= job.ready_slot and job.end_by_slot <= end
         )[:homes],
+        known_users=users,
         reference=None,
     )
     return part.without(without)

@@ -247,6 +247,8 @@ def test_a_window_keeps_what_lies_wholly_inside() -> None:
     assert [(session.user, session.first_slot, session.end_slot) for session in part.ev_sessions] == [("zoe", 4, 54)]
     assert [job.ready_slot for job in part.washer_jobs] == [4]
     assert part.reference is None
+    assert part.ev_users == scenario.ev_users, "a charger stays, and stays in its home, when nobody comes"
+    assert part.without({Kind.EV}).ev_users == ()
     assert scenario.window(0, 3) == scenario
     assert scenario.window(2).slots == 96
 
