@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from agent.appliances.base import Appliance, Command, Seen
 from agent.clock import NS_PER_S, now_s
-from agent.explaining import Deed
+from agent.journaling.explaining import Deed
+from agent.journaling.recording import Recorder
 from agent.observing import Observer
-from agent.recording import Recorder
 from agent.status import Status, Trouble
-from agent.timetable import Timetable
+from agent.trade.timetable import Timetable
 from agent.vocabulary import Clock
 from drivers.abilities import Announces
 from drivers.errors import DriverError

@@ -21,25 +21,25 @@ from agent.appliances.table import RULES, appliance_of
 from agent.clock import NS_PER_S, SystemClock
 from agent.config import AgentConfig, read_rules
 from agent.control import Controller
-from agent.explaining import Explanations
-from agent.forwarding import Forwarder
-from agent.keeping import Keeper
+from agent.journaling.explaining import Explanations
+from agent.journaling.keeping import Keeper
+from agent.journaling.recording import METER_STATE, Recorder
 from agent.keystore import FileKeyStore, KeyStore
-from agent.link import Link
-from agent.market import MarketDesk
+from agent.line.forwarding import Forwarder
+from agent.line.link import Link
+from agent.line.proving import Counters, Prover
+from agent.line.recovering import STANDING, Recovery, restore, tell_of_damage
+from agent.line.sealing import Sealer
 from agent.metering import MeterState, SlotMeter
 from agent.observing import Observer
-from agent.orders import OwnOrders
-from agent.positions import Positions, Unsettled
-from agent.posting import Poster, PriceSource
-from agent.proving import Counters, Prover
-from agent.recording import METER_STATE, Recorder
-from agent.recovering import STANDING, Recovery, restore, tell_of_damage
-from agent.registry import Registration
-from agent.sealing import Sealer
 from agent.status import Status
-from agent.timetable import Timetable
-from agent.trading import TIME_FLOOR, Trader
+from agent.trade.market import MarketDesk
+from agent.trade.orders import OwnOrders
+from agent.trade.positions import Positions, Unsettled
+from agent.trade.posting import Poster, PriceSource
+from agent.trade.registry import Registration
+from agent.trade.timetable import Timetable
+from agent.trade.trading import TIME_FLOOR, Trader
 from agent.vocabulary import Clock, Kind
 from drivers.registry import open_driver
 from lightclient.client import LightClient

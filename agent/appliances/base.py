@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 
-from agent.market import Wants
+from agent.trade.market import Wants
 from agent.vocabulary import Decision, Order, Position, Reading, Setpoint, SlotEnergy
 from drivers.abilities import Announces, Meter
 from strategies.view import MarketView

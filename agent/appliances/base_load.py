@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agent.appliances.base import Appliance, Drivers, Seen
-from agent.market import NO_MARKET, Wants
+from agent.trade.market import NO_MARKET, Wants
 from agent.vocabulary import Decision, Reading, Setpoint
 from strategies import base_load, passive
 from strategies.base_load import BaseLoadRules, BaseLoadSnapshot

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from agent.appliances.base import GRID, Appliance, Command, Drivers, Seen, need
-from agent.market import NO_MARKET, Wants
+from agent.trade.market import NO_MARKET, Wants
 from agent.vocabulary import Decision, Reading, Setpoint
 from drivers.abilities import Announces, ChargeLevel, Meter, PowerSetpoint
 from drivers.errors import DriverError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from agent.appliances.base import Appliance, Command, Drivers, Seen, need
-from agent.market import NO_MARKET, Wants
+from agent.trade.market import NO_MARKET, Wants
 from agent.vocabulary import Decision, Reading, Setpoint
 from drivers.abilities import Plug, PlugState, PowerSetpoint
 from strategies import ev, passive

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from agent.appliances.base import Appliance, Command, Drivers, Seen, need
-from agent.market import NO_MARKET, Wants
+from agent.trade.market import NO_MARKET, Wants
 from agent.vocabulary import Decision, Reading, Setpoint
 from drivers.abilities import FeedInLimit
 from strategies import passive, solar

@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from agent.appliances.base import Appliance, Command, Drivers, Seen, need
-from agent.market import NO_MARKET, Wants
+from agent.trade.market import NO_MARKET, Wants
 from agent.vocabulary import Decision, Reading, Setpoint
 from drivers.abilities import WashJob, WashProgram
 from strategies import passive, washer

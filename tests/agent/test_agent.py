@@ -13,10 +13,10 @@ import msgpack
 import pytest
 
 from agent.appliances.base import MissingAbility
-from agent.entries import ReceiptKind
-from agent.explaining import Deed
-from agent.forwarding import Forwarder
+from agent.journaling.entries import ReceiptKind
+from agent.journaling.explaining import Deed
 from agent.lifecycle import Agent
+from agent.line.forwarding import Forwarder
 from agent.status import Trouble
 from agent.vocabulary import Clock, Kind
 from drivers.simulated.battery import BatteryPart

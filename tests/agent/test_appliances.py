@@ -11,7 +11,7 @@ import pytest
 
 from agent.appliances.base import DEVICE, GRID, Appliance, MissingAbility, Seen
 from agent.appliances.table import RULES, appliance_of
-from agent.market import NO_MARKET
+from agent.trade.market import NO_MARKET
 from agent.vocabulary import Clock, Kind, Setpoint, Tariff
 from drivers.abilities import Meter
 from drivers.simulated.base_load import BaseLoadSpec

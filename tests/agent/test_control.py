@@ -10,18 +10,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from agent import entries
 from agent.appliances.base import Appliance, Command, Seen
 from agent.clock import NS_PER_S, now_s
 from agent.control import RESEND_S, SAFE_AFTER_S, SAFE_WITHIN_S, Controller
-from agent.explaining import Deed, Explanations
-from agent.keeping import Keeper
+from agent.journaling import entries
+from agent.journaling.explaining import Deed, Explanations
+from agent.journaling.keeping import Keeper
+from agent.journaling.recording import Recorder
+from agent.line.sealing import Sealer
 from agent.metering import SlotMeter
 from agent.observing import Observer
-from agent.recording import Recorder
-from agent.sealing import Sealer
 from agent.status import Status, Trouble
-from agent.timetable import Timetable
+from agent.trade.timetable import Timetable
 from agent.vocabulary import Clock, Decision, Reading, Setpoint
 from drivers.errors import DeviceRefused, DeviceSilent
 from storeforward.journal import Journal

@@ -13,7 +13,7 @@ import pytest
 from agent.config import AgentConfig, DeviceConfig, DriverConfig, JournalConfig, KeyConfig, LedgerConfig
 from agent.errors import KeyUnusable
 from agent.keystore import FileKeyStore
-from agent.trading import Trader
+from agent.trade.trading import Trader
 from agent.vocabulary import Kind
 from drivers.simulated.building import Building
 from drivers.simulated.buildingfile import write_building
@@ -147,7 +147,7 @@ def test_an_error_of_a_running_task_has_its_exit_code(
 
 HANGING = """
 import asyncio, sys, threading
-from agent.trading import Trader
+from agent.trade.trading import Trader
 from storeforward.journal import Journal
 from tools import cli
 

@@ -6,7 +6,7 @@ import asyncio
 from array import array
 from collections.abc import Mapping
 
-from agent.explaining import Deed, Explanations
+from agent.journaling.explaining import Deed, Explanations
 from agent.vocabulary import Clock, Kind
 from drivers.simulated.building import SimulatedBuilding
 from tools.society.cast import Cast

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from agent.explaining import Deed, Reason
+from agent.journaling.explaining import Deed, Reason
 from agent.vocabulary import Mode, Receipt, Side
 from lightclient import keys
 from lightclient.client import LightClient

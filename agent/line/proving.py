@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from agent import entries
-from agent.entries import ReceiptKind
-from agent.explaining import Deed
-from agent.forwarding import Forwarder, Outcome
-from agent.link import Link
-from agent.orders import OwnOrders
-from agent.positions import Unsettled
+from agent.journaling import entries
+from agent.journaling.entries import ReceiptKind
+from agent.journaling.explaining import Deed
+from agent.line.forwarding import Forwarder, Outcome
+from agent.line.link import Link
+from agent.trade.orders import OwnOrders
+from agent.trade.positions import Unsettled
 from lightclient import keys
 from lightclient.blocks import Header
 from lightclient.client import Proven

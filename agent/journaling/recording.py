@@ -8,15 +8,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, assert_never
 
-from agent import entries
 from agent.clock import NS_PER_S, now_s
-from agent.explaining import Deed, Explanations
-from agent.keeping import Keeper
+from agent.journaling import entries
+from agent.journaling.explaining import Deed, Explanations
+from agent.journaling.keeping import Keeper
+from agent.line.sealing import NEVER, Sealer
 from agent.metering import EdgesMissed, RegisterFell, TimeFell
 from agent.observing import Observer
-from agent.positions import Unsettled
-from agent.sealing import NEVER, Sealer
 from agent.status import Status, Trouble
+from agent.trade.positions import Unsettled
 from agent.vocabulary import Clock, SlotEnergy
 from lightclient.messages import OpenReading
 from storeforward.items import NewItem, Priority

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.clock import NS_PER_S
-from agent.keeping import Keeper
-from agent.link import Link
-from agent.registry import Registration
+from agent.journaling.keeping import Keeper
+from agent.line.link import Link
+from agent.trade.registry import Registration
 from lightclient import keys
 from lightclient.blocks import Header
 from lightclient.client import Proven

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from agent.market import NO_MARKET, MarketDesk, Wants
-from agent.orders import Change, OwnOrders
-from agent.timetable import Timetable
+from agent.trade.market import NO_MARKET, MarketDesk, Wants
+from agent.trade.orders import Change, OwnOrders
+from agent.trade.timetable import Timetable
 from agent.vocabulary import Book, Level, Mode, Order, Receipt, Side, SlotPrice, Tariff
 from lightclient import keys
 from lightclient.client import Proven

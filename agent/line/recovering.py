@@ -9,17 +9,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent import entries
 from agent.clock import NS_PER_S, now_s
-from agent.keeping import Keeper
-from agent.link import Link
-from agent.market import MOST_AHEAD_S
+from agent.journaling import entries
+from agent.journaling.keeping import Keeper
+from agent.journaling.recording import HISTORY_FROM, UNSETTLED
+from agent.line.link import Link
 from agent.observing import Observer
-from agent.orders import OwnOrders
-from agent.positions import Unsettled
-from agent.recording import HISTORY_FROM, UNSETTLED
 from agent.status import Status, Trouble
-from agent.timetable import Timetable
+from agent.trade.market import MOST_AHEAD_S
+from agent.trade.orders import OwnOrders
+from agent.trade.positions import Unsettled
+from agent.trade.timetable import Timetable
 from agent.vocabulary import Clock
 from lightclient import keys
 from lightclient.blocks import Header

@@ -10,24 +10,24 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from agent import entries
 from agent.appliances.base import Appliance, Seen
 from agent.clock import NS_PER_S, now_s
-from agent.entries import ReceiptKind
-from agent.explaining import Deed
-from agent.forwarding import Forwarder
-from agent.keeping import Keeper
-from agent.link import Link
-from agent.market import NO_MARKET, MarketDesk
+from agent.journaling import entries
+from agent.journaling.entries import ReceiptKind
+from agent.journaling.explaining import Deed
+from agent.journaling.keeping import Keeper
+from agent.journaling.recording import UNSETTLED, Recorder
+from agent.line.forwarding import Forwarder
+from agent.line.link import Link
+from agent.line.proving import News, Prover
+from agent.line.recovering import STANDING, Recovery
+from agent.line.sealing import VALID_BLOCKS, Sealed, Sealer
 from agent.observing import Observer
-from agent.orders import Change, OwnOrders, changes, within_bounds
-from agent.positions import Positions, Unsettled
-from agent.proving import News, Prover
-from agent.recording import UNSETTLED, Recorder
-from agent.recovering import STANDING, Recovery
-from agent.registry import Registration
-from agent.sealing import VALID_BLOCKS, Sealed, Sealer
-from agent.timetable import Timetable
+from agent.trade.market import NO_MARKET, MarketDesk
+from agent.trade.orders import Change, OwnOrders, changes, within_bounds
+from agent.trade.positions import Positions, Unsettled
+from agent.trade.registry import Registration
+from agent.trade.timetable import Timetable
 from agent.vocabulary import Clock
 from lightclient import keys
 from lightclient.blocks import Header

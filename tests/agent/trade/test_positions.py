@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.positions import KEPT_SLOTS, Positions, Unsettled
+from agent.trade.positions import KEPT_SLOTS, Positions, Unsettled
 from agent.vocabulary import Order, Receipt, Side
 from lightclient.values import Leftover, PositionRecord
 

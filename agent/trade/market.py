@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from agent.orders import OwnOrders
-from agent.timetable import Timetable
+from agent.trade.orders import OwnOrders
+from agent.trade.timetable import Timetable
 from agent.vocabulary import Position, SlotPrice, Tariff
 from lightclient import keys
 from lightclient.client import Proven

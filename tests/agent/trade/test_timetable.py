@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.timetable import Timetable
+from agent.trade.timetable import Timetable
 
 TIMETABLES = st.builds(
     Timetable,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from agent.clock import now_s
-from agent.link import Link
+from agent.line.link import Link
 from agent.status import Status, Trouble
-from agent.timetable import Timetable
+from agent.trade.timetable import Timetable
 from agent.vocabulary import Clock, Kind, Side
 from lightclient import keys
 from lightclient.blocks import Header

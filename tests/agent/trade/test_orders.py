@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.orders import Change, OwnOrders, changes, within_bounds
+from agent.trade.orders import Change, OwnOrders, changes, within_bounds
 from agent.vocabulary import Accept, Decision, Mode, OpenEntry, Order, Side, StandingOrder
 from lightclient.messages import AcceptOrder, CancelOrder, PlaceOrder, ReplaceOrder
 from lightclient.refusals import Refusal

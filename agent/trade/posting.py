@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Protocol, runtime_checkable
 
-from agent import entries
 from agent.clock import NS_PER_S, now_s, sleep_until
-from agent.explaining import Deed, Explanations
-from agent.forwarding import Forwarder
-from agent.keeping import Keeper
-from agent.link import Link
-from agent.proving import Prover
-from agent.recovering import Recovery
-from agent.registry import Registration
-from agent.sealing import VALID_BLOCKS, Sealer
+from agent.journaling import entries
+from agent.journaling.explaining import Deed, Explanations
+from agent.journaling.keeping import Keeper
+from agent.line.forwarding import Forwarder
+from agent.line.link import Link
+from agent.line.proving import Prover
+from agent.line.recovering import Recovery
+from agent.line.sealing import VALID_BLOCKS, Sealer
 from agent.status import Status, Trouble
-from agent.timetable import Timetable
+from agent.trade.registry import Registration
+from agent.trade.timetable import Timetable
 from agent.vocabulary import Clock, Tariff
 from drivers.errors import DriverError
 from lightclient import keys

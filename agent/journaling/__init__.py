@@ -1,0 +1,1 @@
+"""What the agent writes down: records, reasons, and the one way into the journal."""
