@@ -29,7 +29,7 @@ from tools.society.report import report
 from tools.society.run import play_society
 from tools.society.scenario import Scenario, ScenarioError
 from tools.society.scenariofile import load_scenario
-from tools.society.story_command import add_story_options, refuse_variant, run_story
+from tools.society.story.command import add_story_options, refuse_variant, run_story
 from tools.society.table import figures_table
 from tools.society.write import write_society
 

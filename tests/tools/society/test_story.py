@@ -15,11 +15,11 @@ import agent
 from agent.vocabulary import Side
 from tools import cli
 from tools.console import ExitCode
-from tools.society import story_command
 from tools.society.cast import ARRAY, BATTERY
-from tools.society.story import ROWS, Story, check, play_story
-from tools.society.story_day import EV, FREEZER, STAGE, WASHER, Variant
-from tools.society.story_witness import Facts
+from tools.society.story import command
+from tools.society.story.day import EV, FREEZER, STAGE, WASHER, Variant
+from tools.society.story.play import ROWS, Story, check, play_story
+from tools.society.story.witness import Facts
 
 
 @cache
@@ -116,13 +116,13 @@ def told_badly(variant: Variant, say: Callable[[str], None], seed: int, factor: 
 
 
 def test_a_row_that_is_not_met_is_exit_code_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(story_command, "play_story", told_badly)
+    monkeypatch.setattr(command, "play_story", told_badly)
     assert cli.main(["society", "--scenario", "story", "--variant", "below"]) == ExitCode.DEFECT
     assert "NOT MET  9" in capsys.readouterr().out
 
 
 def test_json_has_rows_and_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(story_command, "play_story", lambda variant, *_: story(variant))
+    monkeypatch.setattr(command, "play_story", lambda variant, *_: story(variant))
     assert cli.main(["society", "--scenario", "story", "--json", "-"]) == ExitCode.OK
     variants = json.loads(capsys.readouterr().out)["variants"]
     assert [variant["variant"] for variant in variants] == ["below", "above"]

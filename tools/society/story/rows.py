@@ -1,4 +1,4 @@
-"""The first half of the story as assertions, from sunrise to the contest for the array. The other half is in `story_night`.
+"""The first half of the story as assertions, from sunrise to the contest for the array. The other half is in `story.night`.
 
 Every row is a function of the facts and returns what was found; what is not as told raises `NotMet` with the difference.
 """
@@ -13,8 +13,8 @@ from agent.vocabulary import TICK_UEUR_KWH, Mode, Side, amount_ueur
 from lightclient.values import SettledOn, SettlementLine
 from strategies.words import cents, energy
 from tools.society.cast import ARRAY, BATTERY, SOLAR_COMPANY
-from tools.society.story_day import BID_UEUR_KWH, FULL_COST_UEUR_KWH, SUNRISE, THRESHOLD_UEUR_KWH, WASH_READY, WASHER, Variant
-from tools.society.story_witness import Act, Facts
+from tools.society.story.day import BID_UEUR_KWH, FULL_COST_UEUR_KWH, SUNRISE, THRESHOLD_UEUR_KWH, WASH_READY, WASHER, Variant
+from tools.society.story.witness import Act, Facts
 
 OPENING_UEUR_KWH = BID_UEUR_KWH + TICK_UEUR_KWH
 """b0, the first bid: just above the utility's."""

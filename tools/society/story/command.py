@@ -11,8 +11,8 @@ from typing import Any, Final
 from strategies.words import cents
 from tools.console import SCHEMA_VERSION, ExitCode, talk
 from tools.society.options import OptionError
-from tools.society.story import Story, play_story
-from tools.society.story_day import ASKS, THRESHOLD_UEUR_KWH, WASH_READY, Variant
+from tools.society.story.day import ASKS, THRESHOLD_UEUR_KWH, WASH_READY, Variant
+from tools.society.story.play import Story, play_story
 
 STDOUT: Final = "-"
 BOTH: Final = "both"

@@ -13,8 +13,8 @@ from typing import Final
 from agent.vocabulary import Mode, Side
 from strategies.words import DAY_S, cents, energy
 from tools.society.cast import ARRAY, BATTERY
-from tools.society.story_day import BASE_LOADS, EV, FREEZER, STAGE, WASHER
-from tools.society.story_witness import Act, Facts
+from tools.society.story.day import BASE_LOADS, EV, FREEZER, STAGE, WASHER
+from tools.society.story.witness import Act, Facts
 
 SAME_LOOK_S: Final = 5
 """What a device sends within so many seconds comes from one look at the market."""

@@ -8,7 +8,7 @@ from agent.vocabulary import Side, amount_ueur
 from strategies.ev import EvRules
 from strategies.words import cents, energy
 from tools.society.cast import ARRAY
-from tools.society.story_day import (
+from tools.society.story.day import (
     BASE_LOADS,
     CUT_OFF,
     DEPARTURE,
@@ -23,8 +23,8 @@ from tools.society.story_day import (
     SUNSET,
     Variant,
 )
-from tools.society.story_rows import Row, first_act, line_of, require, says
-from tools.society.story_witness import Act, Facts
+from tools.society.story.rows import Row, first_act, line_of, require, says
+from tools.society.story.witness import Act, Facts
 
 QUARTER_SLOTS = 15
 """A quarter of an hour."""

@@ -14,11 +14,11 @@ from tools.society.options import SocietyOptions
 from tools.society.outage import Network
 from tools.society.progress import open_progress
 from tools.society.run import SocietyRun, journal_dir
-from tools.society.story_day import Variant, story_cast, story_outages, story_scenario, wishes
-from tools.society.story_night import NIGHT_ROWS
-from tools.society.story_rows import DAY_ROWS, NotMet, Row
-from tools.society.story_text import Line, Narrator
-from tools.society.story_witness import Facts, Witness
+from tools.society.story.day import Variant, story_cast, story_outages, story_scenario, wishes
+from tools.society.story.night import NIGHT_ROWS
+from tools.society.story.rows import DAY_ROWS, NotMet, Row
+from tools.society.story.text import Line, Narrator
+from tools.society.story.witness import Facts, Witness
 from tools.society.virtualclock import VirtualClock, run_virtual
 
 ROWS = (*DAY_ROWS, *NIGHT_ROWS)
