@@ -22,8 +22,8 @@ from tools.society.baseline import baseline
 from tools.society.cast import build_cast
 from tools.society.optimum import NoOptimum, optimum_eur
 from tools.society.options import OptionError, SocietyOptions, read_kinds, read_outage
-from tools.society.page import render
-from tools.society.page_data import page_data
+from tools.society.page.data import page_data
+from tools.society.page.render import render
 from tools.society.record import RunRecord
 from tools.society.report import report
 from tools.society.run import play_society

@@ -5,7 +5,7 @@ Amounts are added up as integers (ueur, Wh) and become EUR and kWh at the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Final
@@ -63,7 +63,7 @@ def grid_bill_ueur(record: RunRecord) -> int:
 
 
 def stored_value_ueur(record: RunRecord) -> int:
-    """What the battery took out of its store since the start, at the median ask. Source: notes on metrics in docs/report.md."""
+    """What the battery took out of its store since the start, at the median ask. Source: docs/report.md."""
     if record.battery is None or not record.slots_played:
         return 0
     middle = int(median(record.scenario.ask_ueur_kwh))
@@ -217,11 +217,3 @@ def report(record: RunRecord, baseline: Baseline, optimum_eur: float | None) -> 
         "peak_rss_mb": round(record.peak_rss_mb, 1),
         "conservation_error_ueur": conservation_error_ueur(record, all_bills),
     }
-
-
-def per_kind_kwh(record: RunRecord) -> Mapping[str, float]:
-    """Metered net energy per kind of appliance, for the table in the terminal."""
-    totals: dict[str, int] = {}
-    for kind, columns in _by_kind(record):
-        totals[kind] = totals.get(kind, 0) + sum(columns.metered_wh)
-    return {kind: total / WH_PER_KWH for kind, total in sorted(totals.items())}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.society.page import PageData, render
+from tools.society.page.render import PageData, render
 
 SLOTS = 96
 REASON = "It waits: the utility asks less <tonight>."

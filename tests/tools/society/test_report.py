@@ -8,7 +8,7 @@ from tests.tools.society.test_baseline import small
 from tools.society.baseline import Baseline, baseline
 from tools.society.cast import build_cast
 from tools.society.ledgerbook import LedgerBook
-from tools.society.page_data import page_data
+from tools.society.page.data import page_data
 from tools.society.record import BatteryStore, Comfort, EvStay, Outage, RunRecord, Series
 from tools.society.report import Bill, bills, captured, conservation_error_ueur, report
 from tools.society.scenario import Scenario

@@ -18,8 +18,8 @@ from tools.cli import main
 from tools.society.baseline import baseline
 from tools.society.house import start_s
 from tools.society.options import SocietyOptions
-from tools.society.page import render
-from tools.society.page_data import page_data
+from tools.society.page.data import page_data
+from tools.society.page.render import render
 from tools.society.progress import open_progress
 from tools.society.record import Outage, RunRecord
 from tools.society.report import report

@@ -116,7 +116,7 @@ class PageData(TypedDict):
 
 
 def _asset(name: str) -> str:
-    return resources.files("tools.society").joinpath("page", name).read_text(encoding="utf-8")
+    return resources.files("tools.society.page").joinpath(name).read_text(encoding="utf-8")
 
 
 def render(data: PageData) -> str:
@@ -126,7 +126,7 @@ def render(data: PageData) -> str:
     parts = {
         "title": html.escape(data["title"]),
         "style": _asset("report.css"),
-        "script": _asset("report.js"),
+        "script": _asset("chart.js") + _asset("report.js"),
         "data": base64.b64encode(packed).decode("ascii"),
     }
     for name, text in parts.items():

@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.vocabulary import Kind
 from tools.society.ledgerbook import NO_PRICE, DeviceColumns
-from tools.society.page import BatteryLane, DeviceLane, EnergyBySource, EvStay, Imbalance, PageData, Sales
+from tools.society.page.render import BatteryLane, DeviceLane, EnergyBySource, EvStay, Imbalance, PageData, Sales
 from tools.society.record import UNKNOWN, Outage, RunRecord
 
 LOADS = (Kind.BASE_LOAD, Kind.WASHER, Kind.FREEZER, Kind.EV)
