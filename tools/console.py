@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final, NoReturn
+from typing import Final
 
 SCHEMA_VERSION: Final = 1
 """Of the JSON that commands print. It grows when a field changes its meaning or goes, not when one is added."""
@@ -43,11 +43,6 @@ class CommandError(Exception):
         self.exit_code = exit_code
         self.cause = cause
         self.next_step = next_step
-
-
-def fail(exit_code: ExitCode, cause: str, next_step: str) -> NoReturn:
-    """End the command. Raises CommandError."""
-    raise CommandError(exit_code, cause, next_step)
 
 
 def talk(text: str) -> None:

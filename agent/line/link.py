@@ -37,16 +37,10 @@ class Link:
         self._clock = clock
         self._status = status
         self.floor_ns = floor_ns
-        self._fresh = False
 
     @property
     def client(self) -> LightClient:
         return self._client
-
-    @property
-    def is_online(self) -> bool:
-        """Whether the last header that was asked for came, verified and was fresh."""
-        return self._fresh
 
     @property
     def height(self) -> int:
@@ -64,7 +58,6 @@ class Link:
 
     async def update(self) -> Header | None:
         """The newest header, verified and fresh; None where there is none to act upon, and why stands in the status."""
-        self._fresh = False
         if not self.clock_is_set():
             return None
         try:
@@ -75,10 +68,7 @@ class Link:
         for trouble in _LEDGER_TROUBLES:
             self._status.clear(trouble, now_s(self._clock))
         self.floor_ns = max(self.floor_ns, header.time_ns)
-        if header.height < FIRST_PROVABLE:
-            return None  # a ledger that begins just now
-        self._fresh = True
-        return header
+        return header if header.height >= FIRST_PROVABLE else None  # None: a ledger that begins just now
 
     async def prove(self, keys: Sequence[bytes], header: Header) -> list[Proven] | None:
         """The values of keys in the order asked; None where a node failed or lied, and why stands in the status."""
@@ -97,7 +87,6 @@ class Link:
             return None
 
     def _failed(self, error: LightClientError) -> None:
-        self._fresh = False
         self._note(_trouble_of(error), str(error))
 
     def _note(self, trouble: Trouble, cause: str) -> None:

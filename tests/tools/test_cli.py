@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tools import cli
-from tools.console import CommandError, ExitCode, emit, fail, talk
+from tools.console import CommandError, ExitCode, emit, talk
 
 Run = Callable[[argparse.Namespace], int]
 
@@ -50,7 +50,10 @@ def test_data_goes_to_stdout_and_talk_to_stderr(command: Callable[[Run], None], 
 def test_a_failure_tells_cause_and_next_step(
     command: Callable[[Run], None], capsys: pytest.CaptureFixture[str], code: ExitCode
 ) -> None:
-    command(lambda args: fail(code, "the meter is silent", "look at the cable"))
+    def run(args: argparse.Namespace) -> int:
+        raise CommandError(code, "the meter is silent", "look at the cable")
+
+    command(run)
     assert cli.main(["probe"]) == code
     assert capsys.readouterr() == ("", "homewatt: the meter is silent\n  next: look at the cable\n")
 

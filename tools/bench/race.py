@@ -98,10 +98,9 @@ class Race:
             if not self.is_passive:
                 self._trade(slot)
             self._deliver(slot)
-        for car, sessions in zip(self.cars, self.world.sessions, strict=True):
+        for car in self.cars:
             car.arrive(self.world.slots)
             self.outcome.unmet_ev_wh += car.unmet_wh
-            self.outcome.ev_need_wh += sum(session.need_wh for session in sessions)
         self.outcome.late_washers = sum(plant.late + len(plant.jobs) - len(plant.done) for plant in self.washes)
         if self.boxes:
             self.outcome.freezer_c = min(box.coldest_c for box in self.boxes), max(box.warmest_c for box in self.boxes)

@@ -51,7 +51,6 @@ class Outcome:
     imported_wh: int = 0
     peak_w: int = 0
     unmet_ev_wh: int = 0
-    ev_need_wh: int = 0
     late_washers: int = 0
     imbalance_wh: int = 0
     freezer_c: tuple[float, ...] = ()

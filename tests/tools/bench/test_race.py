@@ -121,7 +121,7 @@ def test_a_passive_building_pays_the_tariff_for_its_sum() -> None:
     assert outcome.stored_ueur == 0
     alone = sum(outcome.alone_ueur.values())
     assert outcome.grid_ueur < alone
-    assert outcome.ev_need_wh == 9_000 * DAYS
+    assert outcome.unmet_ev_wh == 0
 
 
 def test_a_window_leaves_out_what_reaches_beyond_it() -> None:
