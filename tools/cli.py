@@ -71,8 +71,8 @@ def _parser(command: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="homewatt",
         description="Appliances of a housing society trade electricity with each other, and prove every watt-hour.",
-        epilog="Data on stdout, talk on stderr. Exit codes: 0 ok, 2 usage, 3 precondition, 4 device refused, 5 network,"
-        " 6 identity, 7 partial, 130 interrupted.",
+        epilog="Data on stdout, talk on stderr. Exit codes: 0 ok, 1 defect, 2 usage, 3 precondition, 4 device refused,"
+        " 5 network, 6 identity, 7 partial, 130 interrupted.",
     )
     parser.add_argument("--debug", action="store_true", help="show where an error came from")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -1,4 +1,4 @@
-"""Gathers the data of the report page from a run. The shape is `tools.society.page.PageData`."""
+"""Gathers the data of the report page from a run. The shape is `tools.society.page.render.PageData`."""
 
 from __future__ import annotations
 
