@@ -117,8 +117,11 @@ class Expiry:
         chained = hashlib.sha256((statekeys.decode_digest(before) if before else b"") + key + value).digest()
         self._state.put(digest_key, statekeys.encode_digest(chained))
 
-    def _forget_results(self, height: int) -> None:
-        """Results go once the dispute time of the slot is over whose gate they lie before."""
-        while self._results and (oldest := next(iter(self._results))) <= height:
+    def _forget_results(self, closed_at: int) -> None:
+        """Results go once the dispute time of the slot is over whose gate they lie before.
+
+        The block that closed the book is not before the gate: after a pause it may be the very block that ends the slot.
+        """
+        while self._results and (oldest := next(iter(self._results))) < closed_at:
             for key in self._results.pop(oldest):
                 self._state.delete(key)

@@ -11,7 +11,7 @@ from agent.vocabulary import Side, Tariff
 from lightclient import keys
 from lightclient.values import BookRecord, BookStatus, PositionRecord, SettlementLine, SettlementRecord
 from tools.fullnode.rules.accounts import Accounts
-from tools.fullnode.rules.escrow import receipts_lock_ueur
+from tools.fullnode.rules.escrow import held_ueur, receipts_lock_ueur
 from tools.fullnode.rules.history import History
 from tools.fullnode.rules.metering import Metering
 from tools.fullnode.rules.registry import Registry
@@ -90,7 +90,9 @@ class Settling:
         society = self._registry.params.society
         line = outcome.lines.get(meter.device)
         if line is None:
-            self._accounts.pay(account, society, outcome.silent_trades_ueur[meter.device])
+            paid_ueur = outcome.silent_trades_ueur[meter.device]
+            self._accounts.pay(account, society, paid_ueur)
+            self._accounts.lock(account, held_ueur(paid_ueur))
             return
         self._accounts.pay(account, society, line.trades_ueur + line.imbalance_ueur)
         self._accounts.lock(account, -receipts_lock_ueur(tariff, meter.receipts))
@@ -103,7 +105,8 @@ class Settling:
         imbalance_wh = metered_wh - meter.position_wh
         pays_ueur = at_tariff_ueur(tariff, imbalance_wh)
         account = self._registry.account_of(device, slot_s)
-        self._accounts.lock(account, -receipts_lock_ueur(tariff, meter.receipts))
+        paid_ueur = trades_ueur(meter.receipts)
+        self._accounts.lock(account, -receipts_lock_ueur(tariff, meter.receipts) - held_ueur(paid_ueur))
         carrier = self._carrier(slot_s)
         if carrier:
             payee = self._registry.account_of(carrier, slot_s)
@@ -116,7 +119,7 @@ class Settling:
         self._write_line(
             device,
             slot_s,
-            SettlementLine(metered_wh, imbalance_wh, 0, 0, abs(imbalance_wh), trades_ueur(meter.receipts), pays_ueur, late),
+            SettlementLine(metered_wh, imbalance_wh, 0, 0, abs(imbalance_wh), paid_ueur, pays_ueur, late),
         )
         value = self._state.get(keys.settlement(slot_s))
         assert value is not None, "it has settled"

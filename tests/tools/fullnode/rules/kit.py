@@ -147,7 +147,7 @@ def _audit_books(state: dict[bytes, bytes]) -> None:
 
 
 def _audit_escrow(chain: Chain, state: dict[bytes, bytes]) -> None:
-    """An account's lock is the sum over its standing orders and its unsettled receipts."""
+    """An account's lock is the sum over its standing orders, its unsettled receipts and what its silent devices were paid."""
     party_of = {chain.society.ids[device.name]: chain.society.ids[device.party] for device in chain.society.devices}
     locked: Counter[bytes] = Counter()
     for key, value in state.items():
@@ -159,6 +159,8 @@ def _audit_escrow(chain: Chain, state: dict[bytes, bytes]) -> None:
             record = PositionRecord.decode(value)
             if record.line is None:
                 locked[party_of[key[1:21]]] += receipts_lock_ueur(_tariff(state, record.slot_s), record.receipts)
+                if keys.settlement(record.slot_s) in state:
+                    locked[party_of[key[1:21]]] += max(0, -trades_ueur(record.receipts))
     for key, value in state.items():
         if key[:1] == b"a":
             assert Account.decode(value).locked_ueur == locked.pop(key[1:], 0)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from lightclient import keys, wire
-from lightclient.messages import CommittedReading, OpenReading, PostTariff
+from lightclient.messages import CommittedReading, OpenReading, PostTariff, Transfer
 from lightclient.refusals import Refusal
-from lightclient.values import SettledOn, decode_history
+from lightclient.values import SettledOn, TxResult, decode_history
 from tests.tools.fullnode.rules.kit import (
     ALL_ZERO,
     ASK,
@@ -119,16 +119,35 @@ class TestSettlement:
         assert market.settlement().reported == 2
         audit(market)
 
-    def test_a_silent_device_keeps_its_escrow_locked_and_is_paid_for_its_trades(self) -> None:
+    def test_a_silent_device_is_paid_for_its_trades_and_all_of_it_stays_locked(self) -> None:
         market = traded()
         market.report(END, **{name: 0 for name in ALL_ZERO if name not in {"array", "home_1"}})
         locked = market.account("solar-company").locked_ueur
         market.report(END, home_1=1_000)
         market.block(DEADLINE)
         assert locked == 1_000 * 110
-        assert market.account("solar-company").locked_ueur == locked
+        assert market.account("solar-company").locked_ueur == locked + 1_000 * 190
         assert market.account("solar-company").balance_ueur == 10**9 + 1_000 * 190
         assert market.position("array").line is None
+        audit(market)
+
+    @pytest.mark.parametrize("limit", [BID, ASK])
+    def test_what_a_silent_seller_was_paid_is_held_until_it_has_reported(self, limit: int) -> None:
+        """Otherwise it could spend or draw it and owe the ask for all that it never delivered."""
+        market = Market(Society(params=SHORT_DISPUTE, balance_ueur=10**6))
+        market.put("home-1", buy(1_000, ASK))
+        market.put("array", sell(1_000, limit))
+        market.block(GATE)
+        available = market.account("solar-company").balance_ueur - market.account("solar-company").locked_ueur
+        market.report(END, **{name: 0 for name in ALL_ZERO if name != "array"})
+        market.block(DEADLINE)
+        account = market.account("solar-company")
+        assert account.balance_ueur - account.locked_ueur == available
+        audit(market)
+        draw = Transfer(market.society.ids["solar-company"], -available - 1, b"")
+        assert market.send(DEADLINE, "society", draw) == Refusal.NOT_BACKED
+        assert market.report(DEADLINE + 60, array=-1_000) == [0]
+        assert market.account("solar-company").locked_ueur == 0
         audit(market)
 
     def test_the_history_is_written_at_the_gate_and_completed_at_settlement(self) -> None:
@@ -227,6 +246,16 @@ class TestEndOfDisputeTime:
         assert market.value(keys.device_digest(home, SLOT)) is not None
         assert market.value(keys.day_history(SLOT)) is not None, "the price history stays"
         audit(market)
+
+    def test_a_result_outlives_a_pause_that_is_longer_than_the_dispute_time(self) -> None:
+        market = Market(Society(params=SHORT_DISPUTE))
+        woken_s = SLOT + DISPUTE_S + 10 * DURATION_S
+        market.block(woken_s, [market.society.tx("home-1", buy(1, slot_s=woken_s + DURATION_S), seq=1)])
+        assert market.result("home-1", 1) == TxResult(market.height, Refusal.OK)
+        market.block(woken_s + DURATION_S)
+        assert market.result("home-1", 1) is not None
+        market.block(woken_s + DISPUTE_S + 3 * DURATION_S)
+        assert market.result("home-1", 1) is None
 
     def test_a_jump_that_no_slot_explains_is_billed_at_the_highest_ask_of_the_gap(self) -> None:
         market = Market(Society(params=SHORT_DISPUTE), slots=1)
