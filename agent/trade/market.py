@@ -102,7 +102,7 @@ class MarketDesk:
         quotes = []
         for record in books:
             slot_s = record.book.slot_s
-            own.seen_in_book(slot_s, record.book.open_entries)
+            own.seen_in_book(record.book.open_entries)
             position = positions.get(slot_s, Position(slot_s, 0, 0, ()))
             quotes.append(Quote(record.book, position, own.standing(slot_s)))
         return tuple(quotes)

@@ -137,7 +137,7 @@ class OwnOrders:
         if survivor is not None and code != Refusal.GONE:
             self._sent[survivor.order_id] = _Sent(survivor, seq, None)
 
-    def seen_in_book(self, slot_s: int, entries: Iterable[OpenEntry]) -> None:
+    def seen_in_book(self, entries: Iterable[OpenEntry]) -> None:
         """Take over what a proven book says of own open orders; one that is not in it may still be on its way."""
         for entry in entries:
             own = self._sent.get(entry.order_id)

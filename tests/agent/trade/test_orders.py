@@ -117,7 +117,7 @@ def test_a_book_tells_what_is_left_of_an_open_order() -> None:
     openly = Order(SLOT, Side.SELL, 300, 120_000, Mode.OPEN)
     own.sent(Change(SLOT, _place(openly), openly, None), b"a" * 20, 1)
     assert own.may_be_matched(SLOT)
-    own.seen_in_book(SLOT, [OpenEntry(b"a" * 20, Side.SELL, 120_000, 100, False), OpenEntry(b"z" * 20, Side.BUY, 1, 1, False)])
+    own.seen_in_book([OpenEntry(b"a" * 20, Side.SELL, 120_000, 100, False), OpenEntry(b"z" * 20, Side.BUY, 1, 1, False)])
     assert [s.remaining_wh for s in own.standing(SLOT)] == [100]
 
 
