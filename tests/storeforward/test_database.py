@@ -17,7 +17,7 @@ from storeforward.files import set_aside
 from storeforward.migrations import migrate, scripts
 from storeforward.options import JournalOptions
 from storeforward.records import Record, Stream
-from tests.storeforward.helpers import energy, opened, run
+from tests.storeforward.kit import energy, opened, run
 from tools.society.virtualclock import VirtualClock
 
 

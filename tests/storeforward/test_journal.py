@@ -24,7 +24,7 @@ from storeforward.files import locked
 from storeforward.items import ItemState, Mark, NewItem, Priority
 from storeforward.options import JournalOptions
 from storeforward.records import NO_HASH, Record, RecordRef, Stream, record_hash
-from tests.storeforward.helpers import BOOT_ID, DEVICE, KEY, START_S, energy, item, opened, power_cut, record, run
+from tests.storeforward.kit import BOOT_ID, DEVICE, KEY, START_S, energy, item, opened, power_cut, record, run
 from tools.society.virtualclock import VirtualClock
 
 VERIFIER = ecdsa.VerifyingKey.from_string(KEY.public_key(), ecdsa.NIST256p, hashlib.sha256)

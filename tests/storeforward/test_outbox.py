@@ -15,7 +15,7 @@ from storeforward.items import NEXT, ItemState, Mark, NewItem, Priority, Renewal
 from storeforward.options import JournalOptions
 from storeforward.records import Stream
 from storeforward.window import NS_PER_S, back_off_ns
-from tests.storeforward.helpers import energy, item, marks, opened, run
+from tests.storeforward.kit import energy, item, marks, opened, run
 from tools.society.virtualclock import VirtualClock
 
 OPTIONS = JournalOptions(window_items=4)
