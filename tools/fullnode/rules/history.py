@@ -12,32 +12,35 @@ from tools.fullnode.rules.state import State
 
 
 class History:
-    """Writes the day histories. The last two days are kept decoded; what they hold is what the state holds."""
+    """Writes the day histories, each once per block. The last two days are kept decoded, and hold what the state holds."""
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._days: dict[int, dict[int, SlotPrice]] = {}
+        self._touched: set[int] = set()
 
     def write(self, line: SlotPrice) -> None:
-        self._day(line.slot_s)[line.slot_s] = line
-        self._store(line.slot_s)
+        self._touch(line.slot_s)[line.slot_s] = line
 
     def complete(self, slot_s: int, net_load_wh: int) -> None:
         """Add what the building's meters showed once the slot has settled."""
-        lines = self._day(slot_s)
+        lines = self._touch(slot_s)
         lines[slot_s] = replace(lines[slot_s], net_load_wh=net_load_wh)
-        self._store(slot_s)
 
-    def _day(self, slot_s: int) -> dict[int, SlotPrice]:
+    def flush(self) -> None:
+        """Write the block's changes into the state. A block after a long pause closes many slots of a day."""
+        for day_s in sorted(self._touched):
+            lines = self._days[day_s]
+            self._state.put(keys.day_history(day_s), encode_history(tuple(lines[slot_s] for slot_s in sorted(lines))))
+        self._touched.clear()
+        for day_s in sorted(self._days)[:-2]:
+            del self._days[day_s]
+
+    def _touch(self, slot_s: int) -> dict[int, SlotPrice]:
+        """The lines of the slot's day, which the block is about to change."""
         day_s = day_of(slot_s)
         if day_s not in self._days:
             value = self._state.get(keys.day_history(day_s))
             self._days[day_s] = {line.slot_s: line for line in decode_history(value)} if value else {}
-            if len(self._days) > 2:
-                del self._days[min(day for day in self._days if day != day_s)]
+        self._touched.add(day_s)
         return self._days[day_s]
-
-    def _store(self, slot_s: int) -> None:
-        lines = self._day(slot_s)
-        in_order = tuple(lines[slot] for slot in sorted(lines))
-        self._state.put(keys.day_history(day_of(slot_s)), encode_history(in_order))

@@ -148,6 +148,7 @@ class Ledger:
         if closed:
             rules.expiry.run_due(time_s)
         rules.books.flush()
+        rules.history.flush()
         rules.sequences.flush()
         rules.accounts.flush()
         self._finalized_height = height

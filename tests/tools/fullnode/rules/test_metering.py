@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from agent.vocabulary import SlotPrice
 from lightclient import keys, wire
 from lightclient.messages import CommittedReading, OpenReading, PostTariff, Transfer
 from lightclient.refusals import Refusal
-from lightclient.values import SettledOn, TxResult, decode_history
+from lightclient.values import SettledOn, TxResult, decode_history, encode_history
 from tests.tools.fullnode.rules.kit import (
     ALL_ZERO,
     ASK,
@@ -159,6 +160,21 @@ class TestSettlement:
         market.report(END, **metered)
         first, *_ = decode_history(market.value(key) or b"")
         assert first.net_load_wh == 100
+
+    def test_a_block_after_a_pause_writes_the_history_of_a_day_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        written: list[int] = []
+
+        def encode(lines: tuple[SlotPrice, ...]) -> bytes:
+            written.append(len(lines))
+            return encode_history(lines)
+
+        monkeypatch.setattr("tools.fullnode.rules.history.encode_history", encode)
+        market = Market()
+        market.block(SLOT + 3 * 86_400)
+        assert written == [96, 96, 96, 1]
+        market.block(SLOT + 3 * 86_400 + 4 * 3600)
+        assert written[4:] == [96, 17], "the last day is completed"
+        audit(market)
 
     def test_without_a_grid_meter_the_sum_of_the_devices_counts(self) -> None:
         market = Market(Society(devices=DEVICES[1:]))
