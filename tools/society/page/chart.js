@@ -28,8 +28,10 @@ const watts = w => Math.abs(w) >= 10000 ? `${(w / 1000).toFixed(1)} kW` : `${Mat
 const percent = share => share === null || share === undefined ? "n/a" : `${(share * 100).toFixed(1)} %`;
 
 class TimeWindow {
+  // Opens on as many days as can be read at this width; the buttons show the rest.
   constructor(data) {
-    this.data = data; this.from = 0; this.to = data.slots; this.charts = [];
+    const days = innerWidth < 700 ? 2 : 7;
+    this.data = data; this.from = 0; this.to = Math.min(data.slots, Math.round(days * DAY / data.slot_s)); this.charts = [];
   }
   set(from, to) {
     const width = Math.max(8, Math.min(this.data.slots, to - from));
@@ -184,7 +186,10 @@ class Chart {
     const { from, to } = this.view, wide = Math.max(1, x(from + 1) - x(from) + 0.3);
     g.fillStyle = css(layer.color); g.strokeStyle = css(layer.color); g.lineWidth = layer.width || 1.4;
     if (layer.kind === "band") {
-      for (let slot = from; slot < to; slot++) g.fillRect(x(slot), y(layer.values[slot]), wide, y(layer.lower[slot]) - y(layer.values[slot]));
+      g.beginPath();
+      for (let slot = from; slot < to; slot++) { g.lineTo(x(slot), y(layer.values[slot])); g.lineTo(x(slot + 1), y(layer.values[slot])); }
+      for (let slot = to - 1; slot >= from; slot--) { g.lineTo(x(slot + 1), y(layer.lower[slot])); g.lineTo(x(slot), y(layer.lower[slot])); }
+      g.fill();
     } else if (layer.kind === "stack") {
       for (let slot = from; slot < to; slot++) {
         const value = layer.values[slot] || 0, pile = value > 0 ? this.up : this.down, base = pile[slot - from];
