@@ -31,7 +31,7 @@ class Treasury:
             return Refusal.UNKNOWN_PARTY
         if amount_ueur < 0 and self._accounts.available_ueur(message.party) < -amount_ueur:
             return Refusal.NOT_BACKED
-        if self._accounts.balance_ueur(message.party) + amount_ueur > MAX_BALANCE_UEUR:
+        if amount_ueur > 0 and self._accounts.balance_ueur(message.party) + amount_ueur > MAX_BALANCE_UEUR:
             return Refusal.BALANCE_TOO_LARGE
         self._accounts.add(message.party, amount_ueur)
         return Refusal.OK

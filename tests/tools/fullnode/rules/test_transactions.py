@@ -11,8 +11,8 @@ from lightclient.messages import BlockProgram, CancelOrder, Transfer
 from lightclient.refusals import SENTENCES, Refusal
 from lightclient.values import Sequence
 from lightclient.wire import P256_ORDER
-from tests.tools.fullnode.rules.kit import START_S, Market, buy, reading, state_of
-from tools.fullnode.rules.sample import CHAIN_ID, NEVER
+from tests.tools.fullnode.rules.kit import ALL_ZERO, DURATION_S, GATE, SLOT, START_S, Market, buy, reading, sell, state_of
+from tools.fullnode.rules.sample import CHAIN_ID, NEVER, Society
 from tools.fullnode.rules.sequences import WINDOW, Used
 
 NOTHING = CancelOrder(bytes(20), 1)
@@ -188,6 +188,18 @@ class TestTreasurer:
         codes = [result.code for result in market.block(START_S, txs).tx_results]
         assert set(codes) == {0, Refusal.BALANCE_TOO_LARGE}
         assert market.account("resident-1").balance_ueur <= 10**18
+
+    def test_money_leaves_an_account_that_trade_has_lifted_above_that(self) -> None:
+        market = Market(Society(balance_ueur=10**15))
+        party = market.society.ids["solar-company"]
+        market.block(START_S, [market.society.tx("society", Transfer(party, 10**15, b"")) for _ in range(999)])
+        market.put("home-1", buy(1_000))
+        market.put("array", sell(1_000))
+        market.block(GATE)
+        market.report(SLOT + DURATION_S, **{**ALL_ZERO, "array": -1_000, "home_1": 1_000})
+        assert market.account("solar-company").balance_ueur > 10**18
+        assert market.send(SLOT + DURATION_S, "society", Transfer(party, 1, b"")) == Refusal.BALANCE_TOO_LARGE
+        assert market.send(SLOT + DURATION_S, "society", Transfer(party, -1, b"")) == Refusal.OK
 
 
 def test_an_empty_program_is_malformed() -> None:
