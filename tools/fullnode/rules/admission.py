@@ -1,7 +1,7 @@
 """What a transaction must be before its sender is charged for it: decoded, for this chain, from a known sender, signed.
 
-The same bytes are judged when they enter the mempool and again in their block; the verdict is remembered in between, so a
-signature is verified once. Source: docs/ledger.md, "Transactions".
+The same bytes are judged when they enter the mempool and again in their block; what may enter is remembered in between, so
+its signature is verified once. Source: docs/ledger.md, "Transactions".
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from lightclient.refusals import Refusal
 from tools.fullnode.rules import p256
 from tools.fullnode.rules.registry import Registry
 
-REMEMBERED: Final = 20_000
+REMEMBERED: Final = 5_000
+"""As many as a mempool holds. A decoded program takes 13 kB, so this bounds what a flood can fill to 65 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +42,14 @@ class Admission:
         self._remembered: dict[bytes, Admitted] = {}
 
     def enter(self, tx: bytes) -> Admitted | Refusal:
-        """Judge a transaction on its way into the mempool, and remember it for its block."""
-        digest = hashlib.sha256(tx).digest()
-        known = self._remembered.get(digest)
-        if known is not None:
-            return known
-        verdict = self._judge(tx)
-        if isinstance(verdict, Admitted):
-            self._remembered[digest] = verdict
-            if len(self._remembered) > REMEMBERED:
-                del self._remembered[next(iter(self._remembered))]
-        return verdict
+        """Judge a transaction on its way into the mempool."""
+        return self._remembered.get(hashlib.sha256(tx).digest()) or self._judge(tx)
+
+    def remember(self, tx: bytes, admitted: Admitted) -> None:
+        """Keep a transaction that has entered the mempool for its block."""
+        self._remembered[hashlib.sha256(tx).digest()] = admitted
+        if len(self._remembered) > REMEMBERED:
+            del self._remembered[next(iter(self._remembered))]
 
     def deliver(self, tx: bytes) -> Admitted | Refusal:
         """Judge a transaction of a block."""

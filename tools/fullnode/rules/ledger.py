@@ -133,6 +133,8 @@ class Ledger:
         if not refusal and isinstance(message, OpenReading):
             stored = self._state.committed(keys.reading(envelope.sender, message.slot_s))
             refusal = self._rules.metering.judge_repeat(message, stored)
+        if not refusal:
+            self._rules.admission.remember(tx, admitted)
         return _result(refusal)
 
     def finalize_block(self, height: int, time_ns: int, txs: Sequence[bytes]) -> FinalizedBlock:

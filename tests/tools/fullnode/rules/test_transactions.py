@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from lightclient.refusals import SENTENCES, Refusal
 from lightclient.values import Sequence
 from lightclient.wire import P256_ORDER
 from tests.tools.fullnode.rules.kit import ALL_ZERO, DURATION_S, GATE, SLOT, START_S, Market, buy, reading, sell, state_of
+from tools.fullnode.rules import p256
 from tools.fullnode.rules.sample import CHAIN_ID, NEVER, Society
 from tools.fullnode.rules.sequences import WINDOW, Used
 
@@ -162,6 +164,25 @@ class TestSequence:
         assert market.ledger.check_tx(tx).code == 0
         market.ledger.commit()
         assert market.ledger.check_tx(tx).code == Refusal.REPLAYED
+
+    @pytest.mark.parametrize(("seq", "verifications"), [(1, 1), (WINDOW + 1, 3)])
+    def test_a_signature_is_verified_once_if_check_tx_lets_it_in_and_is_not_kept_otherwise(
+        self, seq: int, verifications: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        market = Market()
+        tx = market.society.tx("home-1", NOTHING, seq=seq)
+        verified: list[bytes] = []
+        verify = p256.verify
+
+        def counted(key: EllipticCurvePublicKey, payload: bytes, signature: bytes) -> bool:
+            verified.append(payload)
+            return verify(key, payload, signature)
+
+        monkeypatch.setattr(p256, "verify", counted)
+        market.ledger.check_tx(tx)
+        market.ledger.check_tx(tx)
+        market.block(START_S, [tx])
+        assert len(verified) == verifications
 
 
 class TestTreasurer:
