@@ -23,7 +23,7 @@ from tools.society.cast import build_cast
 from tools.society.optimum import NoOptimum, optimum_eur
 from tools.society.options import OptionError, SocietyOptions, read_kinds, read_outage
 from tools.society.page.data import page_data
-from tools.society.page.render import render
+from tools.society.page.render import PageData, render
 from tools.society.record import RunRecord
 from tools.society.report import report
 from tools.society.run import play_society
@@ -169,17 +169,21 @@ def _cannot_write(path: Path, why: str) -> CommandError:
 def _hand_over(args: argparse.Namespace, record: RunRecord, figures: dict[str, Any]) -> None:
     """Show the figures first: a disk that has filled up meanwhile must not cost them."""
     emit(figures, figures_table(figures), as_json=args.json == STDOUT)
-    data = page_data(record, figures)
     try:
-        if args.report is not None:
-            args.report.write_text(render(data), encoding="utf-8")
-            talk(f"report: {args.report.resolve()}")
-        if args.page_data is not None:
-            args.page_data.write_text(json.dumps(data, separators=(",", ":")), encoding="utf-8")
+        if args.report is not None or args.page_data is not None:
+            _write_page(args, page_data(record, figures))
         if args.json not in (None, STDOUT):
             Path(args.json).write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise _cannot_write(Path(str(error.filename)), error.strerror or str(error)) from error
+
+
+def _write_page(args: argparse.Namespace, data: PageData) -> None:
+    if args.report is not None:
+        args.report.write_text(render(data), encoding="utf-8")
+        talk(f"report: {args.report.resolve()}")
+    if args.page_data is not None:
+        args.page_data.write_text(json.dumps(data, separators=(",", ":")), encoding="utf-8")
 
 
 def _write(folder: Path, scenario: Scenario, options: SocietyOptions) -> int:
