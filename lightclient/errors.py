@@ -5,8 +5,11 @@ LightClientError
 │   ├── NodeSilent           no answer within the time allowed, or no connection
 │   ├── NodeGarbage          an answer that is not of the form the protocol gives it
 │   ├── RpcRefused           a JSON-RPC error
+│   ├── HeightTooHigh        the node has no block of that height yet
+│   ├── HeightPruned         the node keeps no block of that height any more
 │   ├── QueryRefused         a query answered with a code above 0
-│   └── WrongAnswer          an answer to something else than what was asked
+│   ├── WrongAnswer          an answer to something else than what was asked
+│   └── DuplicateNode        two of the configured nodes are one and the same
 ├── VerificationError        a header that must not be believed
 │   ├── MalformedHeader      basic checks: header, commit or validator set is not well-formed or does not belong together
 │   ├── TrustExpired         the trusting period is over: the client needs a new anchor
@@ -17,11 +20,14 @@ LightClientError
 │   ├── DoubleVote           one validator stands twice in a commit
 │   ├── NotEnoughPower       at most 2/3 of the voting power signed
 │   ├── ConflictingHeader    another header than the trusted one, at its height
+│   ├── NotLinked            a header below the trusted ones whose hash the next one does not name
 │   └── WrongAnchor          the header at the anchor's height has another hash
 ├── ProofError               a value or an absence that is not proven
 │   ├── MalformedProof       bytes that are not a commitment proof of the expected form
 │   └── ProofFailed          a proof that does not lead from the key and value asked to the app_hash
 ├── NodeBehind               the node's newest header is older than what is already trusted
+├── NotCrossChecked          the header verifies, and no witness confirms it
+├── UnderAttack              two nodes show headers that both verify: evidence was sent, nothing is believed any more
 ├── StaleHeader              the newest header verifies, and is too old to act upon
 ├── NothingCommitted         no state is proven yet: that takes a verified header above height 1
 └── DamagedStore             the file of what is trusted cannot be read; it is left as it is
@@ -29,6 +35,7 @@ LightClientError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -84,6 +91,32 @@ class WrongAnswer(NodeError):
         self.what = what
         self.asked = asked
         self.got = got
+
+
+class HeightTooHigh(NodeError):
+    """The node has no block of that height yet."""
+
+    def __init__(self, height: int | None) -> None:
+        super().__init__("the node has no block yet" if height is None else f"the node has no block {height} yet")
+        self.height = height
+
+
+class HeightPruned(NodeError):
+    """The node keeps no block of that height any more; another node may."""
+
+    def __init__(self, height: int | None, words: str) -> None:
+        super().__init__(f"block {height}: {words}")
+        self.height = height
+
+
+class DuplicateNode(NodeError):
+    """Two of the configured nodes carry one node id: a node cannot be its own witness."""
+
+    def __init__(self, name: str, other: str, node_id: str) -> None:
+        super().__init__(f"{name} is the same node as {other} (node id {node_id}): it cannot confirm what that one says")
+        self.name = name
+        self.other = other
+        self.node_id = node_id
 
 
 class VerificationError(LightClientError):
@@ -174,6 +207,16 @@ class ConflictingHeader(VerificationError):
         self.got = got
 
 
+class NotLinked(VerificationError):
+    """Going backwards: the header at `height` does not have the hash that the one above it names."""
+
+    def __init__(self, height: int, named: bytes, got: bytes) -> None:
+        super().__init__(f"height {height}: the header above names {named.hex()}, the node shows {got.hex()}")
+        self.height = height
+        self.named = named
+        self.got = got
+
+
 class WrongAnchor(VerificationError):
     """The header at the anchor's height has another hash: wrong chain, or wrong anchor."""
 
@@ -211,6 +254,30 @@ class NodeBehind(LightClientError):
         super().__init__(f"the node stands at height {node_height}, trusted is {trusted_height}")
         self.trusted_height = trusted_height
         self.node_height = node_height
+
+
+class NotCrossChecked(LightClientError):
+    """The header verifies, and no witness confirms it: silent, behind or refused. `causes` says why, by node."""
+
+    retry = True
+
+    def __init__(self, height: int, causes: Mapping[str, str]) -> None:
+        reasons = "; ".join(f"{name}: {cause}" for name, cause in causes.items()) or "there is no witness"
+        super().__init__(f"no witness confirms header {height}: {reasons}")
+        self.height = height
+        self.causes = dict(causes)
+
+
+class UnderAttack(LightClientError):
+    """Two nodes show headers of one height that both verify. Only an anchor that the society signed ends this."""
+
+    def __init__(self, attack: str, height: int, nodes: tuple[str, str]) -> None:
+        super().__init__(
+            f"{attack} attack at height {height}: {nodes[0]} and {nodes[1]} show headers that both verify; evidence was sent"
+        )
+        self.attack = attack
+        self.height = height
+        self.nodes = nodes
 
 
 class StaleHeader(LightClientError):

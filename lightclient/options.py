@@ -26,8 +26,8 @@ class Options:
     freshness_ns: how old the newest header may be to act upon it.
     drift_ns: how far a header's time may lie ahead of the own clock.
     trust_level: share of the trusted power that must have signed a header that skips heights; from 1/3 to 1.
-
-    Witnesses, who cross-check what the one node here says, will be named beside these.
+    witness_patience_ns: how long to wait for a witness that does not have the newest header yet.
+    single_operator: the owner's word that there is nobody to contradict: fewer than two witnesses are allowed, even none.
     """
 
     chain_id: str
@@ -35,10 +35,12 @@ class Options:
     freshness_ns: int
     drift_ns: int = 10 * 10**9
     trust_level: tuple[int, int] = (1, 3)
+    witness_patience_ns: int = 3 * 10**9
+    single_operator: bool = False
 
     def __post_init__(self) -> None:
         part, whole = self.trust_level
         if not (0 < part <= whole <= 3 * part):
             raise ValueError(f"trust level {part}/{whole} does not lie between 1/3 and 1")
-        if self.trusting_period_ns <= 0 or self.freshness_ns <= 0 or self.drift_ns < 0:
-            raise ValueError("trusting period and freshness are above 0, drift is not below")
+        if self.trusting_period_ns <= 0 or self.freshness_ns <= 0 or self.drift_ns < 0 or self.witness_patience_ns < 0:
+            raise ValueError("trusting period and freshness are above 0, drift and patience not below")

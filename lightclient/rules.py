@@ -15,6 +15,7 @@ from lightclient.errors import (
     HeaderFromFuture,
     HeaderNotLater,
     MalformedHeader,
+    NotLinked,
     TrustExpired,
     WrongValidators,
 )
@@ -126,3 +127,15 @@ def check_announced_validators(trusted: Header, untrusted: Header) -> None:
     """Raise WrongValidators unless the next height is signed by the set announced for it. Go: VerifyAdjacent."""
     if untrusted.validators_hash != trusted.next_validators_hash:
         raise WrongValidators(trusted.next_validators_hash, untrusted.validators_hash)
+
+
+def check_linked(above: Header, below: Header) -> None:
+    """Raise NotLinked unless `below` is the header that `above` names as the one before it. Go: VerifyBackwards.
+
+    Needs no signature and no trusting period: a hash fixes all that lies before it.
+    """
+    if below.chain_id != above.chain_id or below.height != above.height - 1 or below.time_ns >= above.time_ns:
+        raise HeaderNotLater("height", below.height, above.height)
+    got = hashing.header_hash(below)
+    if got != above.last_block_id.hash:
+        raise NotLinked(below.height, above.last_block_id.hash, got)

@@ -1,102 +1,105 @@
-"""Where a light client keeps what it trusts, so that it does not have to begin at its anchor again."""
+"""Where a light client keeps what it trusts, so that it does not have to begin at its anchor again.
+
+The interface, and the store that lives as long as the process; filestore.py is the one that survives it.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-from pathlib import Path
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from lightclient import rpcjson, rules, strictjson
-from lightclient.blocks import LightBlock, ValidatorSet
-from lightclient.errors import DamagedStore, MalformedHeader, NodeGarbage
+from lightclient.blocks import LightBlock
+from lightclient.options import TrustAnchor
 
-FORMAT: Final = 1
+KEPT_BLOCKS: Final = 100
+"""How many verified blocks are kept: the lowest, from which older heights are reached, and the newest ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttackRecord:
+    """An attack that was proven: trading is halted until a signed anchor comes.
+
+    nodes: whom the two chains came from. evidence: what was sent, as CometBFT writes it in JSON.
+    """
+
+    kind: str
+    height: int
+    nodes: tuple[str, str]
+    seen_at_ns: int
+    evidence: tuple[dict[str, Any], ...]
 
 
 class LightStore(Protocol):
-    """Keeps one block: the newest that was verified."""
+    """Keeps verified blocks. What it was given is durable on return; every method may raise DamagedStore."""
 
-    async def load(self) -> LightBlock | None:
-        """The block kept last, or None. Raises DamagedStore."""
+    async def newest(self) -> LightBlock | None:
+        """The highest block kept."""
 
-    async def save(self, block: LightBlock) -> None:
-        """Keep this block in place of the last. It is durable on return."""
+    async def at_or_below(self, height: int) -> LightBlock | None:
+        """The highest block kept whose height is not above `height`."""
+
+    async def lowest(self) -> LightBlock | None:
+        """The lowest block kept."""
+
+    async def save(self, blocks: Sequence[LightBlock]) -> None:
+        """Keep these verified blocks too; the oldest but the lowest are forgotten where there are too many."""
+
+    async def anchor(self) -> TrustAnchor | None:
+        """The anchor of the last `re_anchor`."""
+
+    async def re_anchor(self, anchor: TrustAnchor) -> None:
+        """Begin anew from an anchor whose signature was checked: blocks and attack are forgotten."""
+
+    async def attack(self) -> AttackRecord | None:
+        """The attack that halts trading, if there was one since the last anchor."""
+
+    async def note_attack(self, record: AttackRecord) -> None:
+        """Remember an attack, over restarts too."""
 
 
 class MemoryStore:
-    """Keeps the block as long as the process lives."""
+    """Keeps what it is given as long as the process lives."""
 
-    def __init__(self) -> None:
-        self._block: LightBlock | None = None
+    def __init__(self, kept_blocks: int = KEPT_BLOCKS) -> None:
+        if kept_blocks < 2:
+            raise ValueError("a store keeps the lowest and the newest block at least")
+        self._kept_blocks = kept_blocks
+        self._blocks: dict[int, LightBlock] = {}
+        self._heights: list[int] = []
+        self._anchor: TrustAnchor | None = None
+        self._attack: AttackRecord | None = None
 
-    async def load(self) -> LightBlock | None:
-        return self._block
+    async def newest(self) -> LightBlock | None:
+        return self._blocks[self._heights[-1]] if self._heights else None
 
-    async def save(self, block: LightBlock) -> None:
-        self._block = block
+    async def at_or_below(self, height: int) -> LightBlock | None:
+        place = bisect_right(self._heights, height)
+        return self._blocks[self._heights[place - 1]] if place else None
 
+    async def lowest(self) -> LightBlock | None:
+        return self._blocks[self._heights[0]] if self._heights else None
 
-class FileStore:
-    """Keeps the block in a JSON file, replaced as a whole: after a power cut it holds the last block or the one before."""
+    async def save(self, blocks: Sequence[LightBlock]) -> None:
+        self._blocks.update((block.height, block) for block in blocks)
+        self._heights = sorted(self._blocks)
+        surplus = self._heights[1 : max(1, len(self._heights) - self._kept_blocks + 1)]
+        for height in surplus:
+            del self._blocks[height]
+        if surplus:
+            self._heights = sorted(self._blocks)
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    async def anchor(self) -> TrustAnchor | None:
+        return self._anchor
 
-    async def load(self) -> LightBlock | None:
-        return await asyncio.to_thread(self._load)
+    async def re_anchor(self, anchor: TrustAnchor) -> None:
+        self._blocks.clear()
+        self._heights.clear()
+        self._anchor, self._attack = anchor, None
 
-    async def save(self, block: LightBlock) -> None:
-        await asyncio.to_thread(self._save, _encode(block))
+    async def attack(self) -> AttackRecord | None:
+        return self._attack
 
-    def _load(self) -> LightBlock | None:
-        try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise DamagedStore(str(self._path), str(error)) from error
-        try:
-            block = _decode(data)
-            rules.check_belongs_together(block)
-        except (NodeGarbage, MalformedHeader) as error:
-            raise DamagedStore(str(self._path), str(error)) from error
-        return block
-
-    def _save(self, data: bytes) -> None:
-        new = self._path.with_name(self._path.name + ".new")
-        with open(new, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _encode(block: LightBlock) -> bytes:
-    """The block in the shapes of the RPC answers that it came from."""
-    members = rpcjson.validators_to_json(block.validators)
-    stored: dict[str, Any] = {
-        "format": FORMAT,
-        "commit": {
-            "signed_header": {
-                "header": rpcjson.header_to_json(block.header),
-                "commit": rpcjson.commit_to_json(block.signed_header.commit),
-            }
-        },
-        "validators": {"block_height": str(block.height), "validators": members, "total": str(len(members))},
-    }
-    return json.dumps(stored, indent=1).encode()
-
-
-def _decode(data: bytes) -> LightBlock:
-    stored = strictjson.load(data)
-    if type(stored) is not dict or stored.get("format") != FORMAT:
-        raise NodeGarbage("format", str(FORMAT))
-    validators = rpcjson.decode_validators(stored.get("validators")).validators
-    return LightBlock(rpcjson.decode_commit(stored.get("commit")), ValidatorSet(validators))
+    async def note_attack(self, record: AttackRecord) -> None:
+        self._attack = record
