@@ -1,6 +1,6 @@
 """One agent from start to stop: opens what it owns, runs its loops, leaves the appliance safe.
 
-    async with Agent(config, keystore=..., transport=..., drivers=..., clock=...) as agent:
+    async with Agent(config, keystore=..., nodes=..., drivers=..., clock=...) as agent:
         await agent.run()
 
 `Agent` is given everything; `run_agent` builds it from a configuration for a controller in the field.
@@ -12,7 +12,7 @@ import asyncio
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Final, Self
 
@@ -43,8 +43,9 @@ from agent.trade.trading import TIME_FLOOR, Trader
 from agent.vocabulary import Clock, Kind
 from drivers.registry import open_driver
 from lightclient.client import LightClient
+from lightclient.filestore import FileStore
 from lightclient.options import Options, TrustAnchor
-from lightclient.store import FileStore, LightStore, MemoryStore
+from lightclient.store import LightStore, MemoryStore
 from lightclient.transport import Transport
 from lightclient.websocket import WebsocketTransport
 from lightclient.wire import device_id
@@ -71,14 +72,14 @@ class Agent:
         config: AgentConfig,
         *,
         keystore: KeyStore,
-        transport: Transport,
+        nodes: Mapping[str, Transport],
         drivers: Drivers,
         clock: Clock,
         store: LightStore | None = None,
         boot_id: bytes | None = None,
         built_after_ns: int = BUILT_AFTER_NS,
     ) -> None:
-        """`built_after_ns`: a clock that shows less was never set. Only a simulation lives in the past."""
+        """`nodes`: by name, the first is asked first. `built_after_ns`: a clock that shows less was never set. Only a simulation lives in the past."""
         self.config = config
         self.name = config.device.name
         self.device_id = device_id(config.device.chain_id, keystore.public_key())
@@ -97,9 +98,10 @@ class Agent:
             trusting_period_ns=ledger.trusting_period_s * NS_PER_S,
             freshness_ns=ledger.freshness_s * NS_PER_S,
             drift_ns=ledger.drift_s * NS_PER_S,
+            single_operator=ledger.single_operator,
         )
         anchor = TrustAnchor(ledger.anchor_height, ledger.anchor_hash)
-        self.client = LightClient(transport, anchor, options, clock, store or MemoryStore())
+        self.client = LightClient(nodes, anchor, options, clock, store or MemoryStore())
         self.timetable = Timetable(
             config.device.slot_duration_s, config.device.gate_lead_s, config.trade.lead_s, self._share_of_spread()
         )
@@ -266,7 +268,7 @@ class Agent:
 
 
 async def run_agent(config: AgentConfig, is_up: Callable[[], None]) -> None:
-    """Run one agent in the field until cancelled: its drivers from the registry, its first node over a websocket.
+    """Run one agent in the field until cancelled: its drivers from the registry, its nodes over websockets.
 
     `is_up` is called once all is open and the agent about to run.
     Raises ConfigError, KeyStoreError, JournalError, DriverMisconfigured, MissingAbility before anything runs.
@@ -278,9 +280,9 @@ async def run_agent(config: AgentConfig, is_up: Callable[[], None]) -> None:
             role: await stack.enter_async_context(open_driver(driver.name, driver.options, clock))
             for role, driver in config.drivers.items()
         }
-        transport = await stack.enter_async_context(WebsocketTransport(config.ledger.nodes[0]))
-        trust = FileStore(config.journal.path.with_suffix(".trust.json"))
-        agent = Agent(config, keystore=keystore, transport=transport, drivers=drivers, clock=clock, store=trust)
+        nodes = {url: await stack.enter_async_context(WebsocketTransport(url)) for url in config.ledger.nodes}
+        store = FileStore(config.trust)
+        agent = Agent(config, keystore=keystore, nodes=nodes, drivers=drivers, clock=clock, store=store)
         await stack.enter_async_context(agent)
         is_up()
         await agent.run()

@@ -1,113 +1,91 @@
-"""The light client as an agent uses it: follow the chain, read proven values, hand in transactions.
+"""The light client as an agent uses it: follow the chain, read what is proven, hand in transactions.
 
-A thin shell around verifier.py and ics23.py. It talks to one node and believes nothing that node says: headers are
-verified, values are proven against a verified header, answers are compared with what was asked, and a header that is too
-old is refused. Asking witnesses whether they see the same chain, and evidence when they do not, belong after `_follow`;
-with one node only, a client detects lies about anything but a fork signed by two thirds of the validators.
+It believes nothing that a node says: headers are verified and confirmed by witnesses (follower.py), values, transactions and
+results are proven against them (proving.py), and what one node fails to prove is asked of the next (nodes.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
-from hashlib import sha256
-from typing import Final, assert_never
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from agent.vocabulary import Clock
-from lightclient import hashing, ics23, rpcjson
-from lightclient.blocks import Header, LightBlock, SignedHeader, Validator, ValidatorSet
-from lightclient.errors import (
-    ConflictingHeader,
-    MalformedProof,
-    NodeBehind,
-    NothingCommitted,
-    QueryRefused,
-    RpcRefused,
-    StaleHeader,
-    WrongAnswer,
-)
+from lightclient.blocks import ExecTxResult, Header
+from lightclient.errors import LightClientError, NodeError, NothingCommitted
+from lightclient.follower import Follower
+from lightclient.nodes import Alarm, Nodes, worst
 from lightclient.options import Options, TrustAnchor
+from lightclient.pool import NodeView
+from lightclient.provider import CheckOutcome, Provider
+from lightclient.proving import Proven, ProvenTx, prove_results, prove_tx, prove_value
+from lightclient.state import Situation
 from lightclient.store import LightStore
-from lightclient.strictjson import encode_base64
 from lightclient.transport import Transport
-from lightclient.verifier import Invalid, NotEnoughTrust, Verified, verify, verify_anchor
 
-KEY_PATH: Final = "/key"
-VALIDATORS_PER_PAGE: Final = 100
-MAX_VALIDATOR_PAGES: Final = 100
-KNOWN_VALIDATOR_SETS: Final = 8
-ALREADY_IN_CACHE: Final = "tx already exists in cache"
-"""How CometBFT words the refusal of a transaction that it has seen already."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proven:
-    """What a key held, or that it held nothing (None), after block `height`, shown by the header at `height` + 1."""
-
-    key: bytes
-    value: bytes | None
-    height: int
-    header_time_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class CheckOutcome:
-    """What the node thinks of a transaction handed in: a hint. Final is only a proven result."""
-
-    code: int
-    log: str
-    tx_hash: bytes
-    already_known: bool
+FIRST_PROVABLE: Final = 2
+"""Height of the first header that commits to a state."""
+BROADCAST_TO: Final = 2
+"""Nodes that are handed each transaction: one that swallows it does no harm."""
 
 
 class LightClient:
-    """Follows one chain through one node. Safe to use from several tasks of one event loop.
+    """Follows one chain through several nodes. Safe to use from several tasks of one event loop.
 
-    headers_verified and proofs_verified count what was verified since the start.
+    nodes: by name; the first is the first primary, the others are its witnesses. Fewer than three need
+    `options.single_operator`. proofs_verified counts what was proven since the start.
     """
 
-    def __init__(self, transport: Transport, anchor: TrustAnchor, options: Options, clock: Clock, store: LightStore) -> None:
-        self._transport = transport
-        self._anchor = anchor
-        self._options = options
-        self._clock = clock
-        self._store = store
-        self._trusted: LightBlock | None = None
-        self._validator_sets: dict[bytes, ValidatorSet] = {}
-        self._updating = asyncio.Lock()
-        self._events_seen = 0
-        self.headers_verified = 0
+    def __init__(
+        self, nodes: Mapping[str, Transport], anchor: TrustAnchor, options: Options, clock: Clock, store: LightStore
+    ) -> None:
+        if len(nodes) < 3 and not options.single_operator:
+            raise ValueError("a light client has a primary and two witnesses, unless there is a single operator")
+        self._nodes = Nodes(nodes, options.chain_id, clock)
+        self._follower = Follower(self._nodes, anchor, options, clock, store)
+        self._events_seen = (self._nodes.primary, 0)
         self.proofs_verified = 0
 
     @property
+    def headers_verified(self) -> int:
+        """Headers verified since the start, those that witnesses merely confirmed not counted."""
+        return self._follower.headers_verified
+
+    @property
     def verified(self) -> Header | None:
-        """The newest verified header; None before the first update."""
-        return self._trusted.header if self._trusted is not None else None
+        """The newest header that is verified and confirmed; None before the first update."""
+        return self._follower.verified
+
+    @property
+    def situation(self) -> Situation:
+        """The state that a person sees, after the last update."""
+        return self._follower.situation
+
+    @property
+    def alarms(self) -> Sequence[Alarm]:
+        """What nodes were caught at, newest last."""
+        return tuple(self._nodes.alarms)
+
+    def nodes(self) -> tuple[NodeView, ...]:
+        """How each node stands now."""
+        return self._nodes.view()
 
     async def update(self) -> Header:
-        """Fetch and verify the node's newest header, and remember it.
+        """Fetch the newest header, verify it, have it confirmed by the witnesses, and remember it.
 
-        Raises NodeError, VerificationError, NodeBehind, DamagedStore, and StaleHeader where the header verifies but is
-        older than freshness_ns; it is remembered all the same.
+        Raises NodeError, VerificationError, NotCrossChecked, NodeBehind, UnderAttack, DamagedStore, and StaleHeader where the
+        header holds but is older than freshness_ns; it is remembered all the same.
         """
-        async with self._updating:
-            self._events_seen = self._transport.block_events
-            trusted = self._trusted or await self._start()
-            # Known time only moves forward: a clock that fell back does not make old headers young again.
-            now_ns = max(self._clock.now_ns(), trusted.header.time_ns)
-            newest = await self._signed_header(None)
-            if newest.height < trusted.height:
-                raise NodeBehind(trusted.height, newest.height)
-            if newest.height > trusted.height:
-                trusted = await self._follow(trusted, await self._with_validators(newest), now_ns)
-                await self._remember(trusted)
-            elif newest.header != trusted.header:
-                raise ConflictingHeader(newest.height, trusted.signed_header.hash, hashing.header_hash(newest.header))
-            age_ns = now_ns - trusted.header.time_ns
-            if age_ns > self._options.freshness_ns:
-                raise StaleHeader(trusted.height, age_ns, self._options.freshness_ns)
-            return trusted.header
+        primary = self._nodes.primary
+        self._events_seen = (primary, primary.transport.block_events)
+        return await self._follower.update()
+
+    async def header_at(self, height: int) -> Header:
+        """The header of any height up to the newest: forwards from the closest one kept below, else backwards by hash links.
+
+        Raises as `update` does, and HeightTooHigh.
+        """
+        return await self._follower.header_at(height)
 
     async def get(self, key: bytes) -> Proven:
         """What `key` held when the newest verified header was made; see get_many."""
@@ -116,14 +94,69 @@ class LightClient:
     async def get_many(self, keys: Sequence[bytes], header: Header | None = None) -> list[Proven]:
         """What the keys held, proven against `header`, which update() returned, or against the newest verified one.
 
-        Raises NodeError, ProofError, and NothingCommitted before there is a verified header above height 1.
+        Raises NodeError, ProofError, UnderAttack, and NothingCommitted before there is a verified header above height 1.
         """
-        header = header if header is not None else self.verified
-        if header is None or header.height < 2:
-            raise NothingCommitted("no state is proven before the header at height 2")
-        if len(keys) == 1:
-            return [await self._prove(keys[0], header)]
-        answers = await asyncio.gather(*(self._prove(key, header) for key in keys), return_exceptions=True)
+        self._follower.refuse_under_attack()
+        against = header if header is not None else self.verified
+        if against is None or against.height < FIRST_PROVABLE:
+            raise NothingCommitted(f"no state is proven before the header at height {FIRST_PROVABLE}")
+        return await self._nodes.ask(lambda node: self._prove_all(node, keys, against))
+
+    async def prove_tx(self, tx_hash: bytes) -> ProvenTx:
+        """The transaction and its place in a verified block. Raises as `header_at` does, NodeError and ProofError."""
+        self._follower.refuse_under_attack()
+
+        async def ask(node: Provider) -> ProvenTx:
+            answer = await node.tx(tx_hash)
+            return prove_tx(answer, tx_hash, await self.header_at(answer.height))
+
+        proven = await self._nodes.ask(ask)
+        self.proofs_verified += 1
+        return proven
+
+    async def prove_results(self, height: int) -> tuple[ExecTxResult, ...]:
+        """The results of all transactions of a block, as the header above it commits to them.
+
+        Code, data and gas are covered; logs and events are not, and are not returned. Raises as `header_at` does, and
+        ProofError.
+        """
+        self._follower.refuse_under_attack()
+        above = await self.header_at(height + 1)
+
+        async def ask(node: Provider) -> tuple[ExecTxResult, ...]:
+            return prove_results(await node.block_results(height), above)
+
+        results = await self._nodes.ask(ask)
+        self.proofs_verified += 1
+        return results
+
+    async def broadcast(self, tx: bytes) -> CheckOutcome:
+        """Hand a transaction to two nodes; accepted by one is accepted. Known already is no failure.
+
+        Raises NodeError where no node took it, and UnderAttack.
+        """
+        self._follower.refuse_under_attack()
+        outcomes: list[CheckOutcome] = []
+        failures: list[LightClientError] = []
+        for node in self._nodes.in_turn():
+            try:
+                outcomes.append(await node.broadcast(tx))
+            except NodeError as error:
+                self._nodes.blame(node, error)
+                failures.append(error)
+            if len(outcomes) == BROADCAST_TO:
+                break
+        if not outcomes:
+            raise worst(failures)
+        return next((outcome for outcome in outcomes if outcome.code == 0), outcomes[0])
+
+    async def wait_block(self) -> None:
+        """Wait for a wake-up since the last update() began. A lost or lying node gives none: the caller sets a time-out."""
+        primary, (waited_for, seen) = self._nodes.primary, self._events_seen
+        await primary.transport.wait_block(seen if waited_for is primary else primary.transport.block_events)
+
+    async def _prove_all(self, node: Provider, keys: Sequence[bytes], header: Header) -> list[Proven]:
+        answers = await asyncio.gather(*(self._prove(node, key, header) for key in keys), return_exceptions=True)
         proven: list[Proven] = []
         for answer in answers:
             if isinstance(answer, BaseException):
@@ -131,120 +164,7 @@ class LightClient:
             proven.append(answer)
         return proven
 
-    async def broadcast(self, tx: bytes) -> CheckOutcome:
-        """Hand in a transaction. That the node knows it already is no failure. Raises NodeError."""
-        tx_hash = sha256(tx).digest()
-        try:
-            result = await self._transport.call("broadcast_tx_sync", {"tx": encode_base64(tx)})
-        except RpcRefused as error:
-            if ALREADY_IN_CACHE not in error.data:
-                raise
-            return CheckOutcome(code=0, log=error.data, tx_hash=tx_hash, already_known=True)
-        answer = rpcjson.decode_broadcast(result)
-        if answer.tx_hash != tx_hash:
-            raise WrongAnswer("tx hash", tx_hash, answer.tx_hash)
-        return CheckOutcome(answer.code, answer.log, tx_hash, already_known=False)
-
-    async def wait_block(self) -> None:
-        """Wait for a wake-up since the last update() began. A lost or lying node gives none: the caller sets a time-out."""
-        await self._transport.wait_block(self._events_seen)
-
-    async def _start(self) -> LightBlock:
-        """What was trusted before, or the anchor; an anchor above it wins, so that an expired client can be re-anchored."""
-        stored = await self._store.load()
-        if stored is not None and stored.height > self._anchor.height and stored.header.chain_id == self._options.chain_id:
-            self._trusted = stored
-            self._know(stored.validators, stored.header.validators_hash)
-            return stored
-        block = await self._light_block(self._anchor.height)
-        verdict = verify_anchor(self._anchor, block, self._options)
-        if isinstance(verdict, Invalid):
-            raise verdict.reason
-        self.headers_verified += 1
-        await self._remember(block)
-        return block
-
-    async def _follow(self, trusted: LightBlock, target: LightBlock, now_ns: int) -> LightBlock:
-        """Verify `target` from `trusted`, by way of heights in between where the trusted set signed too little of it."""
-        waiting = [target]
-        while waiting:
-            candidate = waiting[-1]
-            verdict = verify(trusted, candidate, self._options, now_ns)
-            match verdict:
-                case Verified():
-                    self.headers_verified += 1
-                    trusted = waiting.pop()
-                case NotEnoughTrust():
-                    # 9/16 as in Go: validator sets drift slowly, so it pays to try a little beyond the middle.
-                    pivot = trusted.height + max(1, (candidate.height - trusted.height) * 9 // 16)
-                    waiting.append(await self._light_block(pivot))
-                case Invalid(reason):
-                    raise reason
-                case _:
-                    assert_never(verdict)
-        return trusted
-
-    async def _remember(self, block: LightBlock) -> None:
-        await self._store.save(block)
-        self._trusted = block
-
-    async def _light_block(self, height: int) -> LightBlock:
-        return await self._with_validators(await self._signed_header(height))
-
-    async def _signed_header(self, height: int | None) -> SignedHeader:
-        """The signed header at `height`, or the newest; not verified."""
-        params = {} if height is None else {"height": str(height)}
-        signed = rpcjson.decode_commit(await self._transport.call("commit", params))
-        if height is not None and signed.height != height:
-            raise WrongAnswer("height", height, signed.height)
-        return signed
-
-    async def _with_validators(self, signed: SignedHeader) -> LightBlock:
-        """Add the validator set, fetched only when its hash is new."""
-        wanted = signed.header.validators_hash
-        validators = self._validator_sets.get(wanted)
-        if validators is None:
-            validators = await self._fetch_validators(signed.height)
-            got = hashing.validators_hash(validators)
-            if got != wanted:
-                raise WrongAnswer("validators_hash", wanted, got)
-            self._know(validators, wanted)
-        return LightBlock(signed, validators)
-
-    async def _fetch_validators(self, height: int) -> ValidatorSet:
-        members: list[Validator] = []
-        for page_number in range(1, MAX_VALIDATOR_PAGES + 1):
-            params = {"height": str(height), "page": str(page_number), "per_page": str(VALIDATORS_PER_PAGE)}
-            page = rpcjson.decode_validators(await self._transport.call("validators", params))
-            if page.height != height:
-                raise WrongAnswer("height", height, page.height)
-            members += page.validators
-            if len(members) >= page.total or not page.validators:
-                break
-        return ValidatorSet(tuple(members))
-
-    def _know(self, validators: ValidatorSet, validators_hash: bytes) -> None:
-        while len(self._validator_sets) >= KNOWN_VALIDATOR_SETS:
-            del self._validator_sets[next(iter(self._validator_sets))]
-        self._validator_sets[validators_hash] = validators
-
-    async def _prove(self, key: bytes, header: Header) -> Proven:
-        """Read one key of the state that `header` commits to: the state after the block below it."""
-        height = header.height - 1
-        params = {"path": KEY_PATH, "data": key.hex(), "height": str(height), "prove": True}
-        answer = rpcjson.decode_abci_query(await self._transport.call("abci_query", params))
-        if answer.code != 0:
-            raise QueryRefused(answer.code, answer.log)
-        if answer.key != key:
-            raise WrongAnswer("key", key, answer.key)
-        if answer.height != height:
-            raise WrongAnswer("height", height, answer.height)
-        if len(answer.proof_ops) != 1 or answer.proof_ops[0].type != ics23.OP_TYPE or answer.proof_ops[0].key != key:
-            raise MalformedProof(f"exactly one proof of type {ics23.OP_TYPE} for the key asked is expected")
-        proof = ics23.decode_proof(answer.proof_ops[0].data)
-        if answer.value:
-            ics23.verify_membership(header.app_hash, proof, key, answer.value)
-        else:
-            ics23.verify_non_membership(header.app_hash, proof, key)
+    async def _prove(self, node: Provider, key: bytes, header: Header) -> Proven:
+        proven = prove_value(await node.query(key, header.height - 1), key, header)
         self.proofs_verified += 1
-        return Proven(key, answer.value or None, height, header.time_ns)
+        return proven

@@ -132,10 +132,10 @@ def check_announced_validators(trusted: Header, untrusted: Header) -> None:
 def check_linked(above: Header, below: Header) -> None:
     """Raise NotLinked unless `below` is the header that `above` names as the one before it. Go: VerifyBackwards.
 
-    Needs no signature and no trusting period: a hash fixes all that lies before it.
+    Needs no signature and no trusting period: a hash fixes all that lies before it. Raises HeaderNotLater where height or
+    time does not grow from `below` to `above`.
     """
-    if below.chain_id != above.chain_id or below.height != above.height - 1 or below.time_ns >= above.time_ns:
-        raise HeaderNotLater("height", below.height, above.height)
+    check_later(below, above)
     got = hashing.header_hash(below)
-    if got != above.last_block_id.hash:
+    if below.height != above.height - 1 or got != above.last_block_id.hash:
         raise NotLinked(below.height, above.last_block_id.hash, got)

@@ -1,0 +1,169 @@
+"""The nodes of one light client: who is asked, what each has done, and the alarms that follow from it.
+
+It adds to the pool, which only counts, what errors mean: who was silent, who lags, who lied.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from agent.vocabulary import Clock
+from lightclient.errors import (
+    DuplicateNode,
+    HeaderFromFuture,
+    HeightPruned,
+    HeightTooHigh,
+    LightClientError,
+    NodeBehind,
+    NodeError,
+    NodeSilent,
+    NotCrossChecked,
+    ProofError,
+    QueryRefused,
+    RpcRefused,
+    StaleHeader,
+    TrustExpired,
+    VerificationError,
+)
+from lightclient.pool import Fault, NodeView, Pool
+from lightclient.provider import Provider, ValidatorSets
+from lightclient.transport import Transport
+
+KEPT_ALARMS: Final = 32
+
+_Answer = TypeVar("_Answer")
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A node lied, or pretends to be another: when (own clock), who, and what was seen."""
+
+    at_ns: int
+    node: str
+    cause: str
+
+
+class Nodes:
+    """The nodes by name, in the order they were configured; the first is asked first."""
+
+    def __init__(self, transports: Mapping[str, Transport], chain_id: str, clock: Clock) -> None:
+        if not transports:
+            raise ValueError("a light client needs a node")
+        sets = ValidatorSets()
+        self._clock = clock
+        self.everyone = tuple(Provider(name, transport, chain_id, sets) for name, transport in transports.items())
+        self._pool = Pool(tuple(transports))
+        self._ids: dict[str, Provider] = {}
+        self.alarms: deque[Alarm] = deque(maxlen=KEPT_ALARMS)
+
+    def __len__(self) -> int:
+        return len(self.everyone)
+
+    @property
+    def primary(self) -> Provider:
+        return self.everyone[self._pool.primary]
+
+    def witnesses(self) -> list[Provider]:
+        """Those that may confirm what the primary says, now."""
+        return [self.everyone[index] for index in self._pool.witnesses(self._now_ns())]
+
+    def but(self, provider: Provider) -> list[Provider]:
+        """Those that may confirm what this one says, now."""
+        return [other for other in (self.primary, *self.witnesses()) if other is not provider]
+
+    def in_turn(self) -> Iterator[Provider]:
+        """Each usable node once, the primary first; whoever becomes primary meanwhile is next."""
+        asked: set[str] = set()
+        while True:
+            usable = (provider for provider in (self.primary, *self.witnesses()) if provider.name not in asked)
+            provider = next(usable, None)
+            if provider is None:
+                return
+            asked.add(provider.name)
+            yield provider
+
+    async def ask(self, question: Callable[[Provider], Awaitable[_Answer]]) -> _Answer:
+        """The answer of the first node that gives one that holds. Raises the worst of their errors when none does."""
+        failures: list[LightClientError] = []
+        for provider in self.in_turn():
+            try:
+                return await question(provider)
+            except (NodeError, ProofError, VerificationError) as error:
+                self.blame(provider, error)
+                failures.append(error)
+        raise worst(failures)
+
+    async def introduce(self, provider: Provider) -> None:
+        """Make sure that this is no other node under a second name. Raises NodeError."""
+        if len(self.everyone) == 1:
+            return
+        node_id = await provider.node_id()
+        other = self._ids.setdefault(node_id, provider)
+        if other is not provider:
+            raise DuplicateNode(provider.name, other.name, node_id)
+
+    def praise(self, provider: Provider) -> None:
+        self._pool.praise(self.everyone.index(provider))
+
+    def blame(self, provider: Provider, error: LightClientError) -> None:
+        """Leave the node alone for a while; a lie is also an alarm."""
+        fault = fault_of(error)
+        if fault is not None:
+            self._leave_alone(provider, fault, str(error))
+
+    def _leave_alone(self, provider: Provider, fault: Fault, cause: str) -> None:
+        if fault in (Fault.LIED, Fault.DUPLICATE):
+            self.alarms.append(Alarm(self._clock.now_ns(), provider.name, cause))
+            _log.warning("%s: %s", provider.name, cause)
+        self._pool.blame(self.everyone.index(provider), fault, cause, self._now_ns())
+
+    def outdone(self, provider: Provider, error: LightClientError) -> None:
+        """Another node gave what this one failed to give: now it is to blame also for what might have been nobody's fault."""
+        fault = Fault.LIED if isinstance(error, HeaderFromFuture) else Fault.BEHIND
+        if fault_of(error) is None:
+            self._leave_alone(provider, fault, str(error))
+
+    def view(self) -> tuple[NodeView, ...]:
+        return self._pool.view(self._now_ns())
+
+    def _now_ns(self) -> int:
+        return self._clock.monotonic_ns()
+
+
+def fault_of(error: LightClientError) -> Fault | None:
+    """What a node is blamed for; None for what need not be its fault."""
+    match error:
+        case NotCrossChecked() | HeaderFromFuture() | TrustExpired():
+            return None
+        case DuplicateNode():
+            return Fault.DUPLICATE
+        case NodeBehind() | StaleHeader() | HeightTooHigh():
+            return Fault.BEHIND
+        case NodeSilent() | HeightPruned() | RpcRefused() | QueryRefused():
+            return Fault.SILENT
+        case _:
+            return Fault.LIED
+
+
+def worst(failures: list[LightClientError]) -> LightClientError:
+    """What to tell of several failures: the one that a person has to know about first."""
+    return max(failures, key=_gravity)
+
+
+def _gravity(error: LightClientError) -> int:
+    match error:
+        case HeaderFromFuture():
+            return 1  # more often the own clock, but any other finding about a node says more
+        case NodeError():
+            return 0
+        case StaleHeader() | NodeBehind():
+            return 2
+        case NotCrossChecked():
+            return 3
+        case _:
+            return 4
