@@ -79,7 +79,8 @@ class Agent:
         boot_id: bytes | None = None,
         built_after_ns: int = BUILT_AFTER_NS,
     ) -> None:
-        """`nodes`: by name, the first is asked first. `built_after_ns`: a clock that shows less was never set. Only a simulation lives in the past."""
+        """`nodes`: by name, the first is asked first. `built_after_ns`: a clock that shows less was never set; only a
+        simulation lives in the past."""
         self.config = config
         self.name = config.device.name
         self.device_id = device_id(config.device.chain_id, keystore.public_key())

@@ -18,8 +18,8 @@ from agent.line.link import Link
 from agent.trade.registry import Registration
 from lightclient import keys
 from lightclient.blocks import Header
-from lightclient.client import Proven
 from lightclient.messages import OpenReading
+from lightclient.proving import Proven
 from lightclient.refusals import SENTENCES, Refusal
 from lightclient.values import ReadingRecord, TxResult
 from storeforward.items import Item, ItemState, Mark

@@ -12,21 +12,32 @@ from agent.clock import NS_PER_S, now_s
 from agent.status import Status, Trouble
 from agent.vocabulary import Clock
 from lightclient.blocks import Header
-from lightclient.client import CheckOutcome, LightClient, Proven
+from lightclient.client import LightClient
 from lightclient.errors import (
     HeaderFromFuture,
     LightClientError,
     NodeBehind,
     NodeError,
     NothingCommitted,
-    ProofError,
     StaleHeader,
-    VerificationError,
+    TrustExpired,
+    UnderAttack,
 )
+from lightclient.pool import Fault
+from lightclient.provider import CheckOutcome
+from lightclient.proving import Proven
 
 FIRST_PROVABLE: Final = 2
 """Height of the first header that commits to a state."""
-_LEDGER_TROUBLES: Final = (Trouble.OFFLINE, Trouble.BEHIND, Trouble.NO_TRUST, Trouble.WRONG_TIME)
+_LEDGER_TROUBLES: Final = (
+    Trouble.OFFLINE,
+    Trouble.BEHIND,
+    Trouble.NO_TRUST,
+    Trouble.EXPIRED,
+    Trouble.UNDER_ATTACK,
+    Trouble.WRONG_TIME,
+)
+_LIES: Final = (Fault.LIED, Fault.DUPLICATE)
 
 
 class Link:
@@ -65,6 +76,8 @@ class Link:
         except LightClientError as error:
             self._failed(error)
             return None
+        finally:
+            self._note_liars()
         for trouble in _LEDGER_TROUBLES:
             self._status.clear(trouble, now_s(self._clock))
         self.floor_ns = max(self.floor_ns, header.time_ns)
@@ -86,6 +99,14 @@ class Link:
             self._failed(error)
             return None
 
+    def _note_liars(self) -> None:
+        """A node that was caught at a lie stands in the status for as long as it is left alone, although the others do."""
+        caught = [node for node in self._client.nodes() if node.fault in _LIES]
+        if caught:
+            self._status.set(Trouble.NODE, "; ".join(f"{node.name}: {node.cause}" for node in caught), now_s(self._clock))
+        else:
+            self._status.clear(Trouble.NODE, now_s(self._clock))
+
     def _failed(self, error: LightClientError) -> None:
         self._note(_trouble_of(error), str(error))
 
@@ -100,12 +121,14 @@ class Link:
 def _trouble_of(error: LightClientError) -> Trouble:
     """Which state an error of the light client puts the agent into."""
     match error:
+        case UnderAttack():
+            return Trouble.UNDER_ATTACK
+        case TrustExpired():
+            return Trouble.EXPIRED
         case HeaderFromFuture():
             return Trouble.WRONG_TIME
         case StaleHeader() | NodeBehind() | NothingCommitted():
             return Trouble.BEHIND
-        case VerificationError() | ProofError():
-            return Trouble.NO_TRUST
         case NodeError():
             return Trouble.OFFLINE
         case _:

@@ -19,8 +19,8 @@ from agent.trade.orders import OwnOrders
 from agent.trade.positions import Unsettled
 from lightclient import keys
 from lightclient.blocks import Header
-from lightclient.client import Proven
 from lightclient.messages import AcceptOrder, BlockProgram, OpenReading
+from lightclient.proving import Proven
 from lightclient.refusals import Refusal
 from lightclient.values import PositionRecord
 from storeforward.items import Item, Mark

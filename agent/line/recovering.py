@@ -23,7 +23,7 @@ from agent.trade.timetable import Timetable
 from agent.vocabulary import Clock
 from lightclient import keys
 from lightclient.blocks import Header
-from lightclient.client import Proven
+from lightclient.proving import Proven
 from lightclient.values import ReadingRecord, Sequence
 from storeforward.journal import Journal
 from storeforward.records import Stream

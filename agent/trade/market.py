@@ -14,7 +14,7 @@ from agent.trade.orders import OwnOrders
 from agent.trade.timetable import Timetable
 from agent.vocabulary import Position, SlotPrice, Tariff
 from lightclient import keys
-from lightclient.client import Proven
+from lightclient.proving import Proven
 from lightclient.values import BookRecord, BookStatus, PositionRecord, TariffRecord, decode_history
 from strategies.view import MarketView, Quote
 
