@@ -9,6 +9,7 @@ LightClientError
 │   ├── HeightPruned         the node keeps no block of that height any more
 │   ├── QueryRefused         a query answered with a code above 0
 │   ├── WrongAnswer          an answer to something else than what was asked
+│   ├── NoConflict           the node contradicted, and its chain turns out to be the same
 │   └── DuplicateNode        two of the configured nodes are one and the same
 ├── VerificationError        a header that must not be believed
 │   ├── MalformedHeader      basic checks: header, commit or validator set is not well-formed or does not belong together
@@ -91,6 +92,14 @@ class WrongAnswer(NodeError):
         self.what = what
         self.asked = asked
         self.got = got
+
+
+class NoConflict(NodeError):
+    """The node contradicted a verified header, and then showed no chain that parts from the verified one."""
+
+    def __init__(self, height: int) -> None:
+        super().__init__(f"the node contradicts header {height}, and shows nothing that conflicts with it")
+        self.height = height
 
 
 class HeightTooHigh(NodeError):
