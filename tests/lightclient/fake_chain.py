@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from lightclient import hashing, rpcjson
-from lightclient.blocks import (
-    BLOCK_PROTOCOL,
-    ZERO_TIME_NS,
-    BlockId,
-    BlockIdFlag,
-    Commit,
-    CommitSig,
-    Header,
-    LightBlock,
-    SignedHeader,
-    Validator,
-    ValidatorSet,
-)
+from lightclient.blocks import BLOCK_PROTOCOL, BlockId, Header, LightBlock
 from lightclient.options import Options, TrustAnchor
 from lightclient.strictjson import decode_base64, encode_base64
 from lightclient.transport import BytesTransport
+from tools.bench.chains import Member as Member
+from tools.bench.chains import key_of as key_of
+from tools.bench.chains import ordered as ordered
+from tools.bench.chains import set_of as set_of
+from tools.bench.chains import sign as sign
 from tools.fullnode.rules.smt import Tree
 
 CHAIN_ID = "fake-1"
@@ -35,46 +25,6 @@ START_NS = 1_700_000_000 * SECOND_NS
 OPTIONS = Options(CHAIN_ID, trusting_period_ns=86_400 * SECOND_NS, freshness_ns=30 * SECOND_NS)
 
 Lie = Callable[[str, Mapping[str, Any], Any], Any]
-
-
-def key_of(number: int) -> Ed25519PrivateKey:
-    return Ed25519PrivateKey.from_private_bytes(sha256(b"validator %d" % number).digest())
-
-
-@dataclass(frozen=True)
-class Member:
-    """A validator with its private key."""
-
-    number: int
-    power: int = 10
-
-    @property
-    def validator(self) -> Validator:
-        return Validator(key_of(self.number).public_key().public_bytes_raw(), self.power)
-
-
-def ordered(members: Sequence[Member]) -> list[Member]:
-    return sorted(members, key=lambda member: (-member.power, hashing.address(member.validator.public_key)))
-
-
-def set_of(members: Sequence[Member]) -> ValidatorSet:
-    return ValidatorSet(tuple(member.validator for member in ordered(members)))
-
-
-def sign(header: Header, members: Sequence[Member], absent: Sequence[int] = (), nil: Sequence[int] = ()) -> LightBlock:
-    """The header with a commit of its validators; `absent` and `nil` name those who did not vote for it."""
-    block_id = BlockId(hashing.header_hash(header), 1, sha256(b"parts").digest())
-    unsigned = Commit(header.height, 0, block_id, ())
-    votes = []
-    for member in ordered(members):
-        if member.number in absent:
-            votes.append(CommitSig(BlockIdFlag.ABSENT, b"", ZERO_TIME_NS, b""))
-            continue
-        flag = BlockIdFlag.NIL if member.number in nil else BlockIdFlag.COMMIT
-        vote = CommitSig(flag, hashing.address(member.validator.public_key), header.time_ns + 5, b"")
-        signature = key_of(member.number).sign(hashing.commit_sign_bytes(header.chain_id, unsigned, vote))
-        votes.append(replace(vote, signature=signature))
-    return LightBlock(SignedHeader(header, replace(unsigned, signatures=tuple(votes))), set_of(members))
 
 
 class FakeChain:
