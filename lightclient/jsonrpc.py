@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from lightclient import strictjson
 from lightclient.errors import NodeGarbage, RpcRefused
+
+MAX_WORDS_CHARS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,16 @@ def decode_message(data: bytes | str) -> Message:
         fields = message["error"]
         if type(fields) is not dict or type(fields.get("code")) is not int:
             raise NodeGarbage("error", "an object with a code")
-        error = RpcRefused(fields["code"], str(fields.get("message", "")), str(fields.get("data", "")))
+        error = RpcRefused(fields["code"], words(fields.get("message", "")), words(fields.get("data", "")))
         return Refused(request_id if type(request_id) is int else None, error)
     if type(request_id) is not int:
         raise NodeGarbage("id", "the number of a request")
     if "result" not in message:
         raise NodeGarbage("message", "a result or an error")
     return Result(request_id, message["result"])
+
+
+def words(value: Any) -> str:
+    """What a node says to people, fit for logs and terminals: one line without control characters, of bounded length."""
+    text = value if type(value) is str else ""
+    return "".join(char if char.isprintable() else "?" for char in text[:MAX_WORDS_CHARS])

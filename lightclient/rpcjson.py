@@ -104,6 +104,11 @@ def decode_commit(result: Any) -> SignedHeader:
     return SignedHeader(_header(signed.inner("header")), _commit(signed.inner("commit")))
 
 
+def decode_header(result: Any) -> Header:
+    """Answer to `header`."""
+    return _header(Fields(result, "header").inner("header"))
+
+
 def decode_validators(result: Any) -> ValidatorsPage:
     """Answer to `validators`. Only Ed25519 keys are taken, and only with the address that follows from them."""
     fields = Fields(result, "validators")
