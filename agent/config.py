@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from agent.errors import ConfigUnreadable, WrongValue
 from agent.tables import Between, Place, Table, from_table
 from agent.vocabulary import Kind
+from lightclient.anchor import load_key
 
 Rules = TypeVar("Rules")
 DAY_S = 86_400
@@ -47,6 +48,8 @@ class LedgerConfig:
     heartbeat_s: Annotated[int, Between(1, 3_600)] = 5
     drift_s: Annotated[int, Between(0, 60)] = 10
     single_operator: bool = False
+    anchor_keys: tuple[bytes, ...] = ()
+    """Who may sign a new anchor: P-256 keys, 33 bytes each, SEC1 compressed."""
 
     def __post_init__(self) -> None:
         if len(self.anchor_hash) != 32:
@@ -57,6 +60,11 @@ class LedgerConfig:
             raise ValueError("a node is named twice")
         if len(self.nodes) < 3 and not self.single_operator:
             raise ValueError(f"{len(self.nodes)} nodes: name at least three, or set single_operator = true")
+        for key in self.anchor_keys:
+            try:
+                load_key(key)
+            except ValueError as error:
+                raise ValueError(f"anchor_keys: {key.hex()} is no compressed P-256 key: {error}") from error
 
     @property
     def freshness_s(self) -> int:
@@ -123,6 +131,11 @@ class AgentConfig:
     strategy: StrategyConfig = StrategyConfig()
     file: Path = Path("configuration")
     """Where it came from, for messages about what is judged later."""
+
+    @property
+    def trust(self) -> Path:
+        """The folder of what the light client trusts, beside the journal."""
+        return self.journal.path.with_suffix(".trust")
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,12 @@ LightClientError
 ├── UnderAttack              two nodes show headers that both verify: evidence was sent, nothing is believed any more
 ├── StaleHeader              the newest header verifies, and is too old to act upon
 ├── NothingCommitted         no state is proven yet: that takes a verified header above height 1
-└── DamagedStore             the file of what is trusted cannot be read; it is left as it is
+├── AnchorError              a signed anchor that must not be taken
+│   ├── MalformedAnchor      bytes that are not a signed anchor
+│   ├── WrongAnchorChain     an anchor of another chain
+│   ├── UnknownAnchorKey     signed by a key that the configuration does not name
+│   └── WrongAnchorSignature the signature does not verify
+└── DamagedStore             the folder of what is trusted cannot be read or written
 """
 
 from __future__ import annotations
@@ -307,8 +312,45 @@ class NothingCommitted(LightClientError):
     retry = True
 
 
+class AnchorError(LightClientError):
+    """A signed anchor that must not be taken."""
+
+
+class MalformedAnchor(AnchorError):
+    """Bytes that are not a signed anchor; `reason` names the field."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"not a signed anchor: {reason}")
+        self.reason = reason
+
+
+class WrongAnchorChain(AnchorError):
+    """An anchor of another chain."""
+
+    def __init__(self, chain_id: str, expected: str) -> None:
+        super().__init__(f"the anchor is of the chain {chain_id!r}, not of {expected!r}")
+        self.chain_id = chain_id
+        self.expected = expected
+
+
+class UnknownAnchorKey(AnchorError):
+    """The anchor is signed by a key that the configuration does not name."""
+
+    def __init__(self, public_key: bytes) -> None:
+        super().__init__(f"the anchor is signed by {public_key.hex()}, which is no key that may sign anchors")
+        self.public_key = public_key
+
+
+class WrongAnchorSignature(AnchorError):
+    """The anchor's signature does not verify: it was altered, or never signed."""
+
+    def __init__(self, public_key: bytes) -> None:
+        super().__init__(f"the anchor's signature by {public_key.hex()} does not verify")
+        self.public_key = public_key
+
+
 class DamagedStore(LightClientError):
-    """The file of what is trusted cannot be read. It is left as it is, for a person to look at."""
+    """The folder of what is trusted cannot be read or written; what it holds is left for a person to look at."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
