@@ -36,11 +36,10 @@ class Tally:
                 continue
             if vote.validator_address != hashing.address(member.public_key):
                 raise MalformedHeader(f"vote {index} is not by the validator at its place")
-            if vote.flag == BlockIdFlag.NIL:
-                if self._all:
-                    self._verify(index, member.public_key)
-                continue
+            # Stricter than Go, which passes nil votes by: a vote for the block cannot be shown as one for nil.
             self._verify(index, member.public_key)
+            if vote.flag == BlockIdFlag.NIL:
+                continue
             power += member.voting_power
             if power > needed_above and not self._all:
                 break
