@@ -26,6 +26,10 @@ from lightclient.ics23_spec import (
 
 OP_TYPE: Final = "ics23:smt"
 """Type of the proof operation in an answer to abci_query; the constant of Cosmos SDK."""
+MAX_PROOF_BYTES: Final = 262_144
+"""Room for the values of two neighbours, far above what a ledger keeps under one key, and for their paths."""
+MAX_STEPS: Final = 256
+"""Depth of the deepest tree, a sparse Merkle tree over 32-byte hashes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ CommitmentProof = ExistenceProof | NonExistenceProof
 
 def decode_proof(data: bytes) -> CommitmentProof:
     """Decode a CommitmentProof. Raises MalformedProof."""
+    if len(data) > MAX_PROOF_BYTES:
+        raise MalformedProof(f"{len(data)} bytes, at most {MAX_PROOF_BYTES} are read")
     try:
         fields = protobuf.read_fields(data)
         if len(fields) != 1:
@@ -186,6 +192,8 @@ def right_branches_are_empty(spec: InnerSpec, op: InnerOp) -> bool:
 
 
 def _all_empty(spec: InnerSpec, children: bytes, start: int, branches: range) -> bool:
+    if len(spec.empty_child) != spec.child_size:
+        return False  # the store has no empty children
     for branch in branches:
         begin = start + spec.child_order.index(branch) * spec.child_size
         if children[begin : begin + spec.child_size] != spec.empty_child:
@@ -225,6 +233,8 @@ def _decode_existence(data: bytes) -> ExistenceProof:
         if not isinstance(body, bytes):
             raise ValueError("unexpected number in an existence proof")
         if tag == _STEP:
+            if len(path) == MAX_STEPS:
+                raise ValueError(f"more than {MAX_STEPS} steps")
             path.append(InnerOp(**_named(body, _INNER_TAGS)))
         elif tag in once or tag not in (_KEY, _VALUE, _LEAF):
             raise ValueError("unexpected field in an existence proof")

@@ -62,12 +62,12 @@ def read_fields(data: bytes) -> list[tuple[int, int | bytes]]:
     fields: list[tuple[int, int | bytes]] = []
     at, end, last_number = 0, len(data), 0
     while at < end:
-        tag, at = _read_uvarint(data, at)
+        tag, at = read_uvarint(data, at)
         number = tag >> 3
         if number < last_number or number == 0:
             raise ValueError("fields are out of order")
         last_number = number
-        value, at = _read_uvarint(data, at)
+        value, at = read_uvarint(data, at)
         wire = tag & 7
         if wire == VARINT:
             if value == 0:
@@ -86,7 +86,8 @@ def read_fields(data: bytes) -> list[tuple[int, int | bytes]]:
     return fields
 
 
-def _read_uvarint(data: bytes, at: int) -> tuple[int, int]:
+def read_uvarint(data: bytes, at: int) -> tuple[int, int]:
+    """The number that begins at `at`, in its shortest form, and where it ends. Raises ValueError."""
     try:
         byte = data[at]
         if byte < 0x80:
