@@ -5,10 +5,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DAYS   ?= 2
-BENCHES := ledger node storeforward race
+BENCHES := ledger node lightclient storeforward race
 
 .DEFAULT_GOAL := help
-.PHONY: help demo story test lint bench clean
+.PHONY: help demo story test lint bench clean $(BENCHES:%=bench-%)
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -38,8 +38,11 @@ lint: $(READY)  ## ruff and mypy, strict in every folder
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(READY)  ## the benchmarks; each prints a table and writes build/bench/NAME.json
+bench: $(READY)  ## the benchmarks; each prints a table and writes build/bench/NAME.json (one: make bench-lightclient)
 	@for name in $(BENCHES); do $(BIN)/python -m tools.bench.$$name || exit 1; done
+
+$(BENCHES:%=bench-%): bench-%: $(READY)
+	@$(BIN)/python -m tools.bench.$*
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
