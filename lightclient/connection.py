@@ -1,12 +1,13 @@
 """One websocket connection, with every bound that keeps a hostile node cheap.
 
-What comes in: messages of `max_bytes`, at most two of them waiting to be read, in at most 4,096 fragments (the library's own
+What comes in: messages of `max_bytes`, a few of them waiting to be read, in at most 4,096 fragments (the library's own
 bound), and little that nobody asked for. What goes out: pongs to a node that does not read do not pile up. Where to: no
 redirect leads the device to another address. A connection that is dead on the wire ends by unanswered pings.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -19,7 +20,7 @@ PING_INTERVAL_S: Final = 20.0
 PING_TIMEOUT_S: Final = 20.0
 CLOSE_TIMEOUT_S: Final = 1.0
 
-MAX_WAITING_FRAMES: Final = 1
+MAX_WAITING_FRAMES: Final = 4
 """Above it, no more is read from the socket."""
 MAX_UNSENT_BYTES: Final = 2_000_000
 """More than this never waits to be sent: calls wait for their turn, and the largest, a report of evidence, is smaller."""
@@ -39,11 +40,17 @@ _COMPLAINTS: Final[dict[int, str]] = {
 
 
 class _Connection(ClientConnection):
-    """Every ping is answered without waiting, so a node that only sends pings could fill the memory."""
+    """Waits for nothing that only the node can end, and keeps nothing that only the node can take."""
+
+    _hang_up: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._hang_up is None and self.protocol.close_expected():
+            # The library leaves the reader waiting until the node hangs up.
+            self._hang_up = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
         if self.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            # Every ping is answered at once, whether the node reads or not.
             self.transport.abort()
 
 

@@ -147,6 +147,7 @@ class WebsocketTransport:
             self._socket = None
             tending.cancel()
             await asyncio.gather(tending, return_exceptions=True)
+            await socket.close()
 
     async def _tend_subscription(self, socket: ClientConnection) -> None:
         async def say(method: str) -> None:

@@ -1,23 +1,18 @@
-"""JSON-RPC messages, recorded answers, and the two ways to a node."""
+"""JSON-RPC messages, recorded answers, and a node in the same process."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from websockets.asyncio.server import Server, ServerConnection, serve
 
 from lightclient import errors, rpcjson
-from lightclient.client import LightClient
 from lightclient.jsonrpc import Refused, Result, decode_message, encode_request
-from lightclient.store import MemoryStore
 from lightclient.transport import BytesTransport
-from lightclient.websocket import WebsocketTransport
-from tests.lightclient.fake_chain import OPTIONS, FakeChain, FakeClock
+from tests.lightclient.fake_chain import FakeChain
 from tests.lightclient.vectors import load, recorded_chain
 
 RPC_CALLS = load("cometbft-0.38.25/rpc_calls.json")
@@ -168,154 +163,15 @@ def test_letting_go_of_a_node_ends_its_wake_ups() -> None:
     asyncio.run(run())
 
 
-Handler = Callable[[ServerConnection], Awaitable[None]]
-
-
-@asynccontextmanager
-async def node(handler: Handler) -> AsyncIterator[tuple[Server, str]]:
-    async with serve(handler, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
-        yield server, f"ws://127.0.0.1:{port}/websocket"
-
-
-def serving(chain: FakeChain) -> Handler:
-    """The fake chain over a websocket, with events for who subscribes."""
-
-    async def handler(socket: ServerConnection) -> None:
-        blocks = asyncio.Queue[None]()
-
-        async def announce(subscription: int) -> None:
-            while True:
-                await blocks.get()
-                await socket.send(json.dumps({"jsonrpc": "2.0", "id": subscription, "result": {"data": {}}}))
-
-        async with asyncio.TaskGroup() as tasks:
-            announcing: asyncio.Task[None] | None = None
-            async for request in socket:
-                call = json.loads(request)
-                if call["method"] != "subscribe":
-                    await socket.send(chain.answer(request.encode() if isinstance(request, str) else request).decode())
-                    continue
-                chain.subscribe(lambda: blocks.put_nowait(None))
-                await socket.send(json.dumps({"jsonrpc": "2.0", "id": call["id"], "result": {}}))
-                announcing = tasks.create_task(announce(call["id"]))
-            if announcing is not None:
-                announcing.cancel()
-
-    return handler
-
-
-def test_a_client_works_over_a_websocket() -> None:
-    async def run() -> None:
-        chain = FakeChain()
-        chain.cut({b"apple": b"red"})
-        async with node(serving(chain)) as (_, url), WebsocketTransport(url, timeout_s=5) as transport:
-            client = LightClient(transport, chain.anchor, OPTIONS, FakeClock(chain), MemoryStore())
-            await client.update()
-            seen = transport.block_events
-            chain.cut()
-            async with asyncio.timeout(5):
-                await transport.wait_block(seen)
-                await client.wait_block()
-            assert (await client.update()).height == 2
-            apple, plum = await client.get_many([b"apple", b"plum"])
-            assert (apple.value, plum.value) == (b"red", None)
-            assert (await client.broadcast(b"tx")).code == 0
-            assert (await client.broadcast(b"tx")).already_known
-
-    asyncio.run(run())
-
-
-def test_it_comes_back_after_a_loss(caplog: pytest.LogCaptureFixture) -> None:
-    async def run() -> None:
-        chain = FakeChain()
-        chain.cut()
-        connections: list[ServerConnection] = []
-        ordinary = serving(chain)
-
-        async def handler(socket: ServerConnection) -> None:
-            connections.append(socket)
-            await ordinary(socket)
-
-        async with node(handler) as (_, url), WebsocketTransport(url, timeout_s=5, first_back_off_s=0.001) as transport:
-            await transport.call("commit", {})
-            seen = transport.block_events
-            await connections[0].close()
-            async with asyncio.timeout(5):
-                await transport.wait_block(seen)  # being back is a wake-up
-            await transport.call("commit", {})
-            assert len(connections) == 2
-
-    asyncio.run(run())
-    said = [record.getMessage() for record in caplog.records if record.name == "lightclient.websocket"]
-    assert len(said) == 2  # once lost, once back
-    assert said[0].startswith("connection lost")
-    assert said[1].endswith("connected again")
-
-
-def test_a_silent_node_is_named() -> None:
-    async def silent(socket: ServerConnection) -> None:
-        async for _ in socket:
-            pass
-
-    async def run() -> None:
-        async with node(silent) as (_, url), WebsocketTransport(url, timeout_s=0.05) as transport:
-            with pytest.raises(errors.NodeSilent, match=r"no answer to commit within 0\.05 s"):
-                await transport.call("commit", {})
-
-    asyncio.run(run())
-
-
-def test_a_node_that_is_not_there_is_silent() -> None:
-    async def run() -> None:
-        async with node(serving(FakeChain())) as (_, url):
-            pass
-        async with WebsocketTransport(url, timeout_s=0.05) as transport:
-            with pytest.raises(errors.NodeSilent, match="Connect call failed"):
-                await transport.call("commit", {})
-
-    asyncio.run(run())
-
-
-@pytest.mark.parametrize(
-    ("frame", "expected"),
-    [("nonsense", errors.NodeGarbage), ('{"id": 2, "result": "%s"}' % ("x" * 200), errors.NodeSilent)],
-    ids=["garbage", "too large"],
-)
-def test_garbage_costs_the_connection_and_the_calls_on_it(frame: str, expected: type[errors.NodeError]) -> None:
-    async def babbling(socket: ServerConnection) -> None:
-        await socket.recv()
-        await socket.recv()
-        await socket.send(frame)
-        await socket.wait_closed()
-
-    async def run() -> None:
-        async with node(babbling) as (_, url), WebsocketTransport(url, timeout_s=5, max_bytes=100) as transport:
-            with pytest.raises(expected):
-                await transport.call("commit", {})
-
-    asyncio.run(run())
-
-
-def test_closing_ends_the_calls_that_wait() -> None:
-    asked = asyncio.Event()
-
-    async def silent(socket: ServerConnection) -> None:
-        async for request in socket:
-            if json.loads(request)["method"] == "commit":
-                asked.set()
-
-    async def run() -> None:
-        async with node(silent) as (_, url):
-            transport = WebsocketTransport(url, timeout_s=5)
-            async with transport:
-                call = asyncio.create_task(transport.call("commit", {}))
-                await asked.wait()
-            with pytest.raises(errors.NodeSilent, match="closed"):
-                await call
-
-    asyncio.run(run())
-
-
 def test_results_know_their_request() -> None:
     assert decode_message(b'{"jsonrpc": "2.0", "id": 3, "result": null}') == Result(3, None)
+
+
+def test_what_a_node_says_to_people_is_one_short_printable_line() -> None:
+    data = json.dumps({"id": 1, "error": {"code": 7, "message": "a\nb\x1b[31m", "data": "x" * 900_000}})
+    message = decode_message(data)
+    assert isinstance(message, Refused)
+    assert (message.error.message, len(message.error.data)) == ("a?b?[31m", 300)
+    message = decode_message(b'{"id": 1, "error": {"code": 7, "message": {"not": "text"}}}')
+    assert isinstance(message, Refused)
+    assert (message.error.message, message.error.data) == ("", "")
