@@ -42,7 +42,12 @@ class AttackKind(StrEnum):
     EQUIVOCATION = "equivocation"
     """Two blocks signed in one round."""
     AMNESIA = "amnesia"
-    """Two blocks signed in different rounds, a lock forgotten; nobody can tell from two commits who did."""
+    """Two blocks signed in different rounds, a lock forgotten; nobody can tell from two commits who did.
+
+    Such evidence must not be sent to CometBFT 0.38 to 0.40: the node takes it, and then its peers refuse every block that
+    it proposes and cut their connections to it, because the empty list, once decoded, is not the missing one that they
+    expect. Seen on v0.38.25, evidence/verify.go, validateABCIEvidence.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Recording vectors from the real engine, for the tests."""
