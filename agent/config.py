@@ -13,10 +13,12 @@ from types import MappingProxyType
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from agent.clock import NS_PER_S
 from agent.errors import ConfigUnreadable, WrongValue
 from agent.tables import Between, Place, Table, from_table
 from agent.vocabulary import Kind
 from lightclient.anchor import load_key
+from lightclient.options import Options, TrustAnchor
 
 Rules = TypeVar("Rules")
 DAY_S = 86_400
@@ -131,6 +133,22 @@ class AgentConfig:
     strategy: StrategyConfig = StrategyConfig()
     file: Path = Path("configuration")
     """Where it came from, for messages about what is judged later."""
+
+    @property
+    def light_options(self) -> Options:
+        """How much the light client believes."""
+        return Options(
+            chain_id=self.device.chain_id,
+            trusting_period_ns=self.ledger.trusting_period_s * NS_PER_S,
+            freshness_ns=self.ledger.freshness_s * NS_PER_S,
+            drift_ns=self.ledger.drift_s * NS_PER_S,
+            single_operator=self.ledger.single_operator,
+        )
+
+    @property
+    def anchor(self) -> TrustAnchor:
+        """Where the light client begins, unless a newer signed anchor lies in its folder."""
+        return TrustAnchor(self.ledger.anchor_height, self.ledger.anchor_hash)
 
     @property
     def trust(self) -> Path:
