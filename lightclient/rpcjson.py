@@ -21,10 +21,14 @@ from lightclient.blocks import (
     ValidatorSet,
 )
 from lightclient.errors import NodeGarbage
-from lightclient.merkle import MerkleProof
+from lightclient.merkle import MAX_AUNTS, MerkleProof
 from lightclient.strictjson import Fields, decode_base64, encode_base64
 
 KEY_TYPE: Final = "tendermint/PubKeyEd25519"
+
+MAX_PAGE: Final = 100
+"""Validators on one page of an answer; what CometBFT allows to ask for."""
+MAX_PROOF_OPS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +116,16 @@ def decode_header(result: Any) -> Header:
 def decode_validators(result: Any) -> ValidatorsPage:
     """Answer to `validators`. Only Ed25519 keys are taken, and only with the address that follows from them."""
     fields = Fields(result, "validators")
-    validators = tuple(_validator(item) for item in fields.objects("validators"))
+    validators = tuple(_validator(item) for item in fields.objects("validators", MAX_PAGE))
+    if fields.has("count") and fields.int64("count") != len(validators):
+        raise NodeGarbage("validators.count", "the number of validators on the page")
     return ValidatorsPage(fields.int64("block_height"), validators, fields.int64("total"))
 
 
 def decode_abci_query(result: Any) -> QueryAnswer:
     """Answer to `abci_query`. A missing value and an empty one look alike in JSON: both are no bytes."""
     response = Fields(result, "abci_query").inner("response")
-    ops = response.inner("proofOps").objects("ops") if response.has("proofOps") else []
+    ops = response.inner("proofOps").objects("ops", MAX_PROOF_OPS) if response.has("proofOps") else []
     return QueryAnswer(
         code=response.number("code"),
         log=response.text("log"),
@@ -281,5 +287,5 @@ def _exec_tx_result(fields: Fields) -> ExecTxResult:
 
 
 def _merkle_proof(fields: Fields) -> MerkleProof:
-    aunts = tuple(decode_base64(aunt, "tx.proof.proof.aunts") for aunt in fields.raw_list("aunts"))
+    aunts = tuple(decode_base64(aunt, "tx.proof.proof.aunts") for aunt in fields.raw_list("aunts", MAX_AUNTS))
     return MerkleProof(fields.int64("total"), fields.int64("index"), aunts)

@@ -219,7 +219,8 @@ def test_ten_thousand_fake_validators_cost_one_page() -> None:
 def test_a_page_that_is_not_full_ends_the_fetch(shown: int) -> None:
     node = RecordedNode()
     members = recorded_chain()[0]["validators"]["validators"]
-    node.answers["validators"] = altered(node.answers["validators"], "validators", to=members[:shown])
+    page = altered(node.answers["validators"], "validators", to=members[:shown])
+    node.answers["validators"] = altered(page, "count", to=str(shown))
     with pytest.raises(errors.WrongAnswer, match=f"asked for validators on the page 4, the answer is about {shown}"):
         ask(node, lambda provider: provider.light_block(1))
     assert methods(node) == ["commit", "validators"]
