@@ -71,7 +71,7 @@ def test_every_row_of_time_is_measured_on_what_is_accepted(monkeypatch: pytest.M
     bench = Kept()
     header_rows(bench)
     proof_rows(bench)
-    assert len(called) == 2 * len(lightclient_verify.SIZES) + 2 + 4
+    assert len(called) == 3 * len(lightclient_verify.SIZES) + 2 + 4
     assert {unit for _, unit in bench.figures.values()} == {"us", "1/s"}
 
 
