@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,12 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightclient.blocks import LightBlock
+from lightclient.client import LightClient
 from lightclient.disk import ReadOnlyDisk
-from lightclient.errors import DamagedStore
+from lightclient.errors import DamagedStore, TrustExpired, UnderAttack
 from lightclient.filestore import UNREADABLE_ATTACK, FileStore
 from lightclient.options import TrustAnchor
+from lightclient.state import SYNCED
 from lightclient.store import AttackRecord, LightStore, MemoryStore
-from tests.lightclient.fake_chain import FakeChain, Member
+from tests.lightclient.fake_chain import OPTIONS, FakeChain, FakeClock, Member
 from tests.lightclient.fake_disk import FakeDisk, PowerCut
 
 T = TypeVar("T")
@@ -330,6 +333,34 @@ def test_a_running_client_notices_also_when_the_other_process_dies_over_it() -> 
         run(FileStore(FOLDER, 3, disk).re_anchor(ANCHOR))
     assert "0-attack.json" in disk.files
     assert run(running.attack()) is None
+
+
+def test_a_client_that_runs_takes_the_anchor_that_another_process_left() -> None:
+    chain, disk = FakeChain(), FakeDisk()
+    for _ in range(5):
+        chain.cut()
+    options = replace(OPTIONS, single_operator=True)
+
+    async def live() -> None:
+        store = FileStore(FOLDER, 3, disk)
+        client = LightClient({"node": chain.transport()}, chain.anchor, options, FakeClock(chain), store)
+        assert (await client.update()).height == 5
+        await store.note_attack(ATTACK)  # and so after a restart
+        client = LightClient({"node": chain.transport()}, chain.anchor, options, FakeClock(chain), FileStore(FOLDER, 3, disk))
+        for _ in range(2):
+            with pytest.raises(UnderAttack):
+                await client.update()
+        await FileStore(FOLDER, 3, disk).re_anchor(TrustAnchor(3, chain.blocks[2].signed_header.hash))
+        assert (await client.update()).height == 5
+        assert client.situation == SYNCED
+        chain.now_ns += options.trusting_period_ns
+        chain.cut()
+        with pytest.raises(TrustExpired):
+            await client.update()
+        await FileStore(FOLDER, 3, disk).re_anchor(TrustAnchor(6, chain.blocks[5].signed_header.hash))
+        assert (await client.update()).height == 6
+
+    run(live())
 
 
 def test_reading_only_changes_nothing(tmp_path: Path) -> None:
