@@ -201,7 +201,8 @@ def test_another_set_than_the_header_names_is_refused() -> None:
     changed = next(height for height in range(1, 137) if light_blocks()[height].validators != light_blocks()[0].validators)
     node = RecordedNode()
     other = recorded_chain()[changed]["validators"]
-    node.answers["validators"] = result({**other, "block_height": "1", "total": "4", "validators": other["validators"][:4]})
+    members = other["validators"][:4]
+    node.answers["validators"] = result({"block_height": "1", "validators": members, "count": "4", "total": "4"})
     with pytest.raises(errors.WrongAnswer, match="validators_hash"):
         ask(node, lambda provider: provider.light_block(1))
     assert node.sets.get(light_blocks()[0].header.validators_hash) is None
@@ -215,7 +216,7 @@ def test_ten_thousand_fake_validators_cost_one_page() -> None:
     assert methods(node) == ["commit", "validators"]
 
 
-@pytest.mark.parametrize("shown", [0, 1, 3])
+@pytest.mark.parametrize("shown", [1, 3])
 def test_a_page_that_is_not_full_ends_the_fetch(shown: int) -> None:
     node = RecordedNode()
     members = recorded_chain()[0]["validators"]["validators"]
