@@ -44,7 +44,6 @@ from agent.vocabulary import Clock, Kind
 from drivers.registry import open_driver
 from lightclient.client import LightClient
 from lightclient.filestore import FileStore
-from lightclient.options import Options, TrustAnchor
 from lightclient.store import LightStore, MemoryStore
 from lightclient.transport import Transport
 from lightclient.websocket import WebsocketTransport
@@ -93,16 +92,7 @@ class Agent:
         self._rules = read_rules(RULES[config.device.kind], config.strategy.rules, config.file)
         self._built_after_ns = built_after_ns
         self._boot_id = os.urandom(16) if boot_id is None else boot_id
-        ledger = config.ledger
-        options = Options(
-            chain_id=config.device.chain_id,
-            trusting_period_ns=ledger.trusting_period_s * NS_PER_S,
-            freshness_ns=ledger.freshness_s * NS_PER_S,
-            drift_ns=ledger.drift_s * NS_PER_S,
-            single_operator=ledger.single_operator,
-        )
-        anchor = TrustAnchor(ledger.anchor_height, ledger.anchor_hash)
-        self.client = LightClient(nodes, anchor, options, clock, store or MemoryStore())
+        self.client = LightClient(nodes, config.anchor, config.light_options, clock, store or MemoryStore())
         self.timetable = Timetable(
             config.device.slot_duration_s, config.device.gate_lead_s, config.trade.lead_s, self._share_of_spread()
         )

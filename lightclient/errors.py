@@ -44,6 +44,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from lightclient.rfc3339 import format_ns
+
 
 class LightClientError(Exception):
     """Base of all light client errors. `retry` says whether trying again, with this node or another, can help."""
@@ -149,7 +151,9 @@ class TrustExpired(VerificationError):
     """The trusting period is over; only a new anchor helps."""
 
     def __init__(self, expires_at_ns: int, now_ns: int) -> None:
-        super().__init__(f"what was trusted expired at {expires_at_ns} ns, it is {now_ns} ns: a new anchor is needed")
+        super().__init__(
+            f"what was trusted expired at {format_ns(expires_at_ns)}, it is {format_ns(now_ns)}: a new anchor is needed"
+        )
         self.expires_at_ns = expires_at_ns
         self.now_ns = now_ns
 
@@ -160,7 +164,9 @@ class HeaderFromFuture(VerificationError):
     retry = True
 
     def __init__(self, header_time_ns: int, now_ns: int, drift_ns: int) -> None:
-        super().__init__(f"header time {header_time_ns} ns is {header_time_ns - now_ns} ns ahead; allowed are {drift_ns} ns")
+        super().__init__(
+            f"header time {format_ns(header_time_ns)} is {_seconds(header_time_ns - now_ns)} ahead; allowed are {_seconds(drift_ns)}"
+        )
         self.header_time_ns = header_time_ns
         self.now_ns = now_ns
         self.drift_ns = drift_ns
@@ -300,7 +306,7 @@ class StaleHeader(LightClientError):
     retry = True
 
     def __init__(self, height: int, age_ns: int, freshness_ns: int) -> None:
-        super().__init__(f"header {height} is {age_ns} ns old, allowed are {freshness_ns} ns")
+        super().__init__(f"header {height} is {_seconds(age_ns)} old, allowed are {_seconds(freshness_ns)}")
         self.height = height
         self.age_ns = age_ns
         self.freshness_ns = freshness_ns
@@ -356,6 +362,10 @@ class DamagedStore(LightClientError):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
+
+
+def _seconds(duration_ns: int) -> str:
+    return f"{duration_ns / 1e9:.1f} s"
 
 
 def _shown(value: object) -> str:

@@ -131,7 +131,7 @@ class Follower:
         signed = await self._store.anchor()
         anchor = self._anchor if signed is None or signed.height < self._anchor.height else signed
         kept = await self._store.newest()
-        if kept is not None and kept.height > anchor.height and kept.header.chain_id == self._options.chain_id:
+        if kept is not None and _goes_beyond(kept, anchor) and kept.header.chain_id == self._options.chain_id:
             self._trusted = kept
             return kept
         block = await self._nodes.ask(lambda node: self._anchored(node, anchor))
@@ -220,3 +220,7 @@ class Follower:
             await self._store.save(blocks)
         except DamagedStore as error:
             _log.warning("what is trusted is kept in memory only: %s", error)
+
+
+def _goes_beyond(kept: LightBlock, anchor: TrustAnchor) -> bool:
+    return kept.height > anchor.height or (kept.height, kept.signed_header.hash) == (anchor.height, anchor.hash)

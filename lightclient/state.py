@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lightclient.errors import (
+    DamagedStore,
     HeaderFromFuture,
     LightClientError,
     NodeBehind,
@@ -55,6 +56,8 @@ def situation_after(error: LightClientError) -> Situation:
             return Situation(LightState.EXPIRED, str(error), "see to the clock; if it is right: homewatt light re-anchor")
         case HeaderFromFuture():
             return Situation(LightState.NO_TRUST, str(error), "see to the clock, which may be behind")
+        case DamagedStore():
+            return Situation(LightState.NO_TRUST, str(error), "see to the disk, and to the rights of that folder")
         case StaleHeader() | NodeBehind() | NothingCommitted() | NodeError():
             return Situation(LightState.BEHIND, str(error), "see to the network, and to the nodes that are configured")
         case _:
