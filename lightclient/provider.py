@@ -58,7 +58,7 @@ class CheckOutcome:
 
 
 class Provider:
-    """One node by its name, on one chain. Every method but `with_validators` raises NodeError and nothing else of ours."""
+    """One node by its name, on one chain. Every method raises NodeError; those that give a LightBlock also MalformedHeader."""
 
     def __init__(self, name: str, transport: Transport, chain_id: str, sets: ValidatorSets) -> None:
         self.name = name

@@ -27,7 +27,10 @@ class Transport(Protocol):
         """The `result` of a call. Raises NodeSilent, NodeGarbage, RpcRefused."""
 
     async def wait_block(self, after: int) -> int:
-        """Wait until there have been more than `after` wake-ups; return how many. There is no time-out in here."""
+        """Wait until there have been more than `after` wake-ups; return how many.
+
+        A transport that may lose events wakes now and then without one; a caller sets its own time-out all the same.
+        """
 
     async def aclose(self) -> None:
         """Let go of the node."""
