@@ -56,20 +56,28 @@ def vote_sign_bytes(
     chain_id: str, height: int, round_: int, block_id: BlockId | None, time_ns: int, vote_type: int = PRECOMMIT
 ) -> bytes:
     """What a validator signs; `block_id` None votes for nil. Go: VoteSignBytes, CanonicalVote."""
-    return delimited(
-        integer(1, vote_type)
-        + fixed64(2, height)
-        + fixed64(3, round_)
-        + (b"" if block_id is None else message(4, _block_id(block_id)))
-        + message(5, timestamp(time_ns))
-        + octets(6, chain_id.encode())
-    )
+    head = _vote_head(vote_type, height, round_, block_id)
+    return delimited(head + message(5, timestamp(time_ns)) + octets(6, chain_id.encode()))
+
+
+class CommitSignBytes:
+    """What each validator of one commit signed. Votes differ by their time, and by being for the block or for nil."""
+
+    __slots__ = ("_for_block", "_for_nil", "_tail")
+
+    def __init__(self, chain_id: str, commit: Commit) -> None:
+        self._for_nil = _vote_head(PRECOMMIT, commit.height, commit.round, None)
+        self._for_block = _vote_head(PRECOMMIT, commit.height, commit.round, commit.block_id)
+        self._tail = octets(6, chain_id.encode())
+
+    def of(self, vote: CommitSig) -> bytes:
+        head = self._for_block if vote.flag == BlockIdFlag.COMMIT else self._for_nil
+        return delimited(head + message(5, timestamp(vote.time_ns)) + self._tail)
 
 
 def commit_sign_bytes(chain_id: str, commit: Commit, vote: CommitSig) -> bytes:
-    """What the validator of one vote in a commit signed; votes carry a time each."""
-    block_id = commit.block_id if vote.flag == BlockIdFlag.COMMIT else None
-    return vote_sign_bytes(chain_id, commit.height, commit.round, block_id, vote.time_ns)
+    """What the validator of one vote in a commit signed; votes carry a time each. Go: Commit.VoteSignBytes."""
+    return CommitSignBytes(chain_id, commit).of(vote)
 
 
 def commit_hash(commit: Commit) -> bytes:
@@ -124,6 +132,12 @@ def _block_id(block_id: BlockId) -> bytes:
     """BlockID and CanonicalBlockID alike; the part set header is always present."""
     parts = integer(1, block_id.parts_total) + octets(2, block_id.parts_hash)
     return octets(1, block_id.hash) + message(2, parts)
+
+
+def _vote_head(vote_type: int, height: int, round_: int, block_id: BlockId | None) -> bytes:
+    """CanonicalVote as far as the votes of one commit have it in common."""
+    about = b"" if block_id is None else message(4, _block_id(block_id))
+    return integer(1, vote_type) + fixed64(2, height) + fixed64(3, round_) + about
 
 
 def _simple_validator(validator: Validator) -> bytes:

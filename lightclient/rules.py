@@ -87,6 +87,9 @@ def check_validators(validators: ValidatorSet) -> None:
         raise MalformedHeader("voting power is out of range")
     if len({member.public_key for member in members}) != len(members):
         raise MalformedHeader("a validator stands twice in the set")
+    order = [(-member.voting_power, hashing.address(member.public_key)) for member in members]
+    if order != sorted(order):  # Go sorts what it was sent before it hashes it
+        raise MalformedHeader("the validators do not stand by power, then address")
 
 
 def check_belongs_together(block: LightBlock) -> None:

@@ -1,9 +1,9 @@
 """Reading JSON that a node sent: every field by name and type, every mistake named by its path.
 
 Fields that nobody asks for are ignored, because newer nodes add some. Everything read has exactly one spelling (integers
-without leading zeros, upper-case hex, canonical base64; only a time may carry zeros), so that no byte of what is verified can be
-altered without notice.
-Nesting and lists have bounds, names occur once, and numbers are whole: garbage costs as little as an honest answer.
+without leading zeros, upper-case hex, canonical base64; only a time may carry zeros), so that no byte of what is verified can
+be altered without notice. Nesting and lists have bounds, names occur once, and numbers are whole: garbage costs as little as
+an honest answer.
 """
 
 from __future__ import annotations

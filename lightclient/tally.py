@@ -20,8 +20,8 @@ class Tally:
     """The votes of one commit. The rules of form hold before it is made."""
 
     def __init__(self, chain_id: str, commit: Commit) -> None:
-        self._chain_id = chain_id
         self._commit = commit
+        self._signed = hashing.CommitSignBytes(chain_id, commit)
         self._verified: set[tuple[int, bytes]] = set()
         self._all = len(commit.signatures) <= VERIFY_ALL_UP_TO
 
@@ -70,7 +70,6 @@ class Tally:
         if (index, public_key) in self._verified:
             return
         vote = self._commit.signatures[index]
-        signed = hashing.commit_sign_bytes(self._chain_id, self._commit, vote)
-        if not ed25519.verify(public_key, signed, vote.signature):
+        if not ed25519.verify(public_key, self._signed.of(vote), vote.signature):
             raise WrongSignature(index, vote.validator_address)
         self._verified.add((index, public_key))
