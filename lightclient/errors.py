@@ -165,7 +165,8 @@ class HeaderFromFuture(VerificationError):
 
     def __init__(self, header_time_ns: int, now_ns: int, drift_ns: int) -> None:
         super().__init__(
-            f"header time {format_ns(header_time_ns)} is {_seconds(header_time_ns - now_ns)} ahead; allowed are {_seconds(drift_ns)}"
+            f"header time {format_ns(header_time_ns)} lies {_seconds(header_time_ns - now_ns)} ahead,"
+            f" allowed are {_seconds(drift_ns)}"
         )
         self.header_time_ns = header_time_ns
         self.now_ns = now_ns

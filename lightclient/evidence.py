@@ -8,7 +8,7 @@ and refuses what differs. Source: light client specification, LCAI-FUNC-MAIN.1; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from hashlib import sha256
@@ -28,6 +28,7 @@ from lightclient.blocks import (
 )
 from lightclient.detector import Divergence
 from lightclient.protobuf import uvarint
+from lightclient.strictjson import Fields
 
 JSON_TYPE: Final = "tendermint/LightClientAttackEvidence"
 
@@ -138,8 +139,18 @@ def evidence_hash(evidence: AttackEvidence) -> bytes:
     Go leaves out the last byte of the header's hash, by a slip that nodes now have to agree on; the height is a signed
     varint of protobuf (zigzag).
     """
-    header_hash = hashing.header_hash(evidence.conflicting.header)
-    return sha256(header_hash[:-1] + b"\0" + uvarint(evidence.common_height << 1)).digest()
+    return _name(evidence.conflicting.header, evidence.common_height)
+
+
+def hash_of_json(evidence: Mapping[str, Any]) -> bytes:
+    """The same of what `to_json` made. Raises NodeGarbage, KeyError."""
+    value = evidence["value"]
+    header = rpcjson.decode_header(value["ConflictingBlock"]["signed_header"])
+    return _name(header, Fields(value, "evidence.value").int64("CommonHeight"))
+
+
+def _name(conflicting: Header, common_height: int) -> bytes:
+    return sha256(hashing.header_hash(conflicting)[:-1] + b"\0" + uvarint(common_height << 1)).digest()
 
 
 def _with_valid_votes(block: LightBlock) -> LightBlock:

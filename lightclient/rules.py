@@ -32,7 +32,7 @@ def check_header(header: Header, chain_id: str) -> None:
     if header.version_block != BLOCK_PROTOCOL:
         raise MalformedHeader(f"block protocol {header.version_block}, not {BLOCK_PROTOCOL}")
     if header.chain_id != chain_id or len(chain_id) > MAX_CHAIN_ID_CHARS:
-        raise MalformedHeader(f"chain_id is {header.chain_id!r}, not {chain_id!r}")
+        raise MalformedHeader(f"chain_id is {header.chain_id[:MAX_CHAIN_ID_CHARS]!r}, not {chain_id!r}")
     if header.height < 1:
         raise MalformedHeader("height is below 1")
     hashes = (

@@ -21,7 +21,8 @@ KEPT_BLOCKS: Final = 100
 class AttackRecord:
     """An attack that was proven: trading is halted until a signed anchor comes.
 
-    nodes: whom the two chains came from. evidence: what was sent, as CometBFT writes it in JSON.
+    nodes: whom the two chains came from. evidence: against either side, as CometBFT writes it in JSON. accepted_by: the nodes
+    that have taken evidence.
     """
 
     kind: str
@@ -29,6 +30,7 @@ class AttackRecord:
     nodes: tuple[str, str]
     seen_at_ns: int
     evidence: tuple[dict[str, Any], ...]
+    accepted_by: tuple[str, ...] = ()
 
 
 class LightStore(Protocol):

@@ -130,6 +130,7 @@ def encode_attack(record: AttackRecord) -> bytes:
             "nodes": list(record.nodes),
             "seen_at_ns": str(record.seen_at_ns),
             "evidence": list(record.evidence),
+            "accepted_by": list(record.accepted_by),
         }
     )
 
@@ -138,9 +139,11 @@ def decode_attack(data: bytes) -> AttackRecord:
     """The attack. Raises NodeGarbage."""
     stored = _decode(data)
     fields = Fields(stored, "stored")
-    nodes, evidence = fields.raw_list("nodes"), fields.raw_list("evidence")
+    nodes, evidence, accepted_by = (fields.raw_list(name) for name in ("nodes", "evidence", "accepted_by"))
     if len(nodes) != 2 or not all(type(node) is str for node in nodes):
         raise NodeGarbage("stored.nodes", "two names")
+    if not all(type(node) is str for node in accepted_by):
+        raise NodeGarbage("stored.accepted_by", "names")
     if not all(type(entry) is dict for entry in evidence):
         raise NodeGarbage("stored.evidence", "objects")
     return AttackRecord(
@@ -149,6 +152,7 @@ def decode_attack(data: bytes) -> AttackRecord:
         nodes=(nodes[0], nodes[1]),
         seen_at_ns=fields.int64("seen_at_ns"),
         evidence=tuple(evidence),
+        accepted_by=tuple(accepted_by),
     )
 
 
