@@ -46,10 +46,20 @@ def check_heights(parent: Path) -> Findings:
 
 
 @functools.cache
+def sound_recordings(parent: Path, chain_id: str) -> tuple[Recorded, ...]:
+    """The recordings that are accepted by themselves: the others are named once, not again for every pair."""
+    readable = chains.recordings(parent).readable
+    of_chain = (recorded for recorded in readable if recorded.block.header.chain_id == chain_id)
+    return tuple(recorded for recorded in of_chain if refusal_by_itself(recorded.block, chain_id) is None)
+
+
+@functools.cache
 def sound_chain(parent: Path, chain_id: str) -> tuple[Recorded, ...]:
-    """The heights that are accepted by themselves, in order: the others are named once, not again for every pair."""
-    chain = chains.recordings(parent).chain(chain_id)
-    return tuple(recorded for recorded in chain if refusal_by_itself(recorded.block, chain_id) is None)
+    """One recording for every height that has a sound one, in their order."""
+    by_height: dict[int, Recorded] = {}
+    for recorded in sound_recordings(parent, chain_id):
+        by_height.setdefault(recorded.height, recorded)
+    return tuple(by_height.values())
 
 
 def now_ns(parent: Path, chain_id: str) -> int:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from lightclient import rpcjson
 from lightclient.blocks import BlockIdFlag, LightBlock
 from lightclient.errors import NodeGarbage
+from lightclient.strictjson import Fields
 from tools.conformance import reading
 
 SIGNED_BLOCK: Final = "signed_block.json"
@@ -51,15 +52,15 @@ class Source:
         return {"header": signed.get("header"), "commit": signed.get("commit"), "validators": self._validators()}
 
     def _validators(self) -> list[Any]:
-        members: list[Any] = []
-        for page in self._pages():
-            answer = _answer(page)
-            decoded = rpcjson.decode_validators(answer)
-            if str(decoded.height) != self.folder.name:
+        pages = self._pages()
+        answers = [_answer(page) for page in pages]
+        members = [member for answer in answers for member in Fields(answer, "validators").raw_list("validators")]
+        for page, answer in zip(pages, answers, strict=True):
+            fields = Fields(answer, page.name)
+            if fields.text("block_height") != self.folder.name:
                 raise NodeGarbage(f"{page.name}: block_height", self.folder.name)
-            members += answer["validators"] or []
-        if len(members) != decoded.total:
-            raise NodeGarbage(f"{page.name}: total", f"{len(members)}, the validators of all pages")
+            if fields.int64("total") != len(members):
+                raise NodeGarbage(f"{page.name}: total", f"{len(members)}, the validators of all pages")
         return members
 
     def _pages(self) -> list[Path]:
@@ -79,7 +80,7 @@ class Recorded:
     source: Source
     block: LightBlock
     powers: Mapping[str, int]
-    signers: tuple[str, ...]
+    signers: frozenset[str]
 
     @property
     def height(self) -> int:
@@ -96,18 +97,10 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class Recordings:
-    """All that one parent folder holds, in the order of heights."""
+    """All that one parent folder holds, in the order of heights; it can be of several chains."""
 
     readable: tuple[Recorded, ...]
     unreadable: tuple[Unreadable, ...]
-
-    def chain(self, chain_id: str) -> list[Recorded]:
-        """One recording per height of a chain."""
-        by_height: dict[int, Recorded] = {}
-        for recorded in self.readable:
-            if recorded.block.header.chain_id == chain_id:
-                by_height.setdefault(recorded.height, recorded)
-        return [by_height[height] for height in sorted(by_height)]
 
     def chain_ids(self) -> list[str]:
         return sorted({recorded.block.header.chain_id for recorded in self.readable})
@@ -156,9 +149,9 @@ def _recorded(source: Source) -> Recorded:
     block = decode(parts)
     if str(block.height) != source.folder.name:
         raise NodeGarbage("header.height", f"{source.folder.name}, the name of the folder")
-    powers = {member["address"]: int(member["voting_power"]) for member in parts["validators"]}
-    votes = parts["commit"]["signatures"] or []
-    signers = tuple(vote["validator_address"] for vote in votes if vote["block_id_flag"] == BlockIdFlag.COMMIT)
+    powers = {member["address"]: int(member["voting_power"]) for member in parts["validators"] or ()}
+    votes = parts["commit"]["signatures"] or ()
+    signers = frozenset(vote["validator_address"] for vote in votes if vote["block_id_flag"] == BlockIdFlag.COMMIT)
     return Recorded(source, block, powers, signers)
 
 

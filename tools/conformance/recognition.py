@@ -37,6 +37,7 @@ class Recognised:
 def recognise(folder: Path) -> Recognised:
     """Look at every file below a folder, as it is now."""
     chains.recordings.cache_clear()
+    chainchecks.sound_recordings.cache_clear()
     chainchecks.sound_chain.cache_clear()
     files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     sources = [source for parent in sorted({path.parent for path in files}) for source in chains.sources_in(parent)]
@@ -58,12 +59,10 @@ def recognise(folder: Path) -> Recognised:
 def _chain_units(parent: Path) -> Iterator[Unit]:
     yield functools.partial(chainchecks.check_heights, parent)
     for chain_id in chains.recordings(parent).chain_ids():
-        chain = chainchecks.sound_chain(parent, chain_id)
-        for index in range(len(chain) - 1):
+        for index in range(len(chainchecks.sound_chain(parent, chain_id)) - 1):
             yield functools.partial(chainchecks.check_pairs, parent, chain_id, index)
-        for recorded in chains.recordings(parent).readable:
-            if any(recorded.height == sound.height for sound in chain):
-                yield functools.partial(mutationchecks.check_mutations, parent, chain_id, recorded.source)
+        for recorded in chainchecks.sound_recordings(parent, chain_id):
+            yield functools.partial(mutationchecks.check_mutations, parent, chain_id, recorded.source)
 
 
 def _unit(path: Path) -> Unit | str:

@@ -23,11 +23,11 @@ def counts(kinds: dict[str, Any], kind: str) -> tuple[int, int]:
     return kinds[kind]["passed"], kinds[kind]["total"]
 
 
-def drifting(heights: int) -> list[LightBlock]:
-    """A chain of four validators of whom one is replaced in every block."""
-    chain = FakeChain([Member(number) for number in range(4)])
+def drifting(heights: int, validators: int = 4) -> list[LightBlock]:
+    """A chain of equal validators of whom one is replaced in every block."""
+    chain = FakeChain([Member(number) for number in range(validators)])
     for height in range(heights):
-        chain.cut(next_members=[Member(number) for number in range(height + 1, height + 5)])
+        chain.cut(next_members=[Member(number) for number in range(height + 1, height + 1 + validators)])
     return chain.blocks
 
 
@@ -54,6 +54,14 @@ def test_pairs_without_enough_trust_are_bisected(tmp_path: Path, capsys: pytest.
     assert counts(kinds, PAIRS) == (15, 15)
     assert kinds[PAIRS]["notes"] == {"expected to be accepted": 9, "expected to be not enough trust": 6}
     assert counts(kinds, BISECTIONS) == (6, 6)
+
+
+def test_exactly_a_third_is_not_enough_trust(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_signed_blocks(tmp_path, drifting(3, validators=3))
+    code, kinds = run(tmp_path, capsys)
+    assert code == 0
+    assert kinds[PAIRS]["notes"] == {"expected to be accepted": 2, "expected to be not enough trust": 1}
+    assert counts(kinds, BISECTIONS) == (1, 1)
 
 
 def test_what_cannot_be_bisected_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,11 +96,25 @@ def test_both_forms_of_one_height_may_lie_side_by_side(tmp_path: Path, capsys: p
     assert "another block than the other recording" in kinds[HEIGHTS]["failures"][0]["cause"]
 
 
+def test_chains_that_share_a_folder_are_kept_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = drifting(3)
+    write_signed_blocks(tmp_path, blocks)
+    write_recorded(tmp_path, [2, 3, 4])
+    code, kinds = run(tmp_path, capsys)
+    assert code == 0
+    assert counts(kinds, HEIGHTS) == (6, 6)
+    assert counts(kinds, PAIRS) == (6, 6)
+
+
 def flip_signature(document: Any) -> None:
     vote = document["result"]["commit"]["signatures"][0]
     octets = bytearray(base64.b64decode(vote["signature"]))
     octets[0] ^= 1
     vote["signature"] = base64.b64encode(octets).decode()
+
+
+def no_validators(document: Any) -> None:
+    document["result"]["validator_set"]["validators"] = None
 
 
 def other_app_hash(document: Any) -> None:
@@ -113,6 +135,7 @@ def answered_with_an_error(document: Any) -> None:
     [
         (flip_signature, "does not verify"),
         (other_app_hash, "the commit is for another header"),
+        (no_validators, "0 validators"),
         (no_commit, "commit.signed_header.commit"),
         (answered_with_an_error, "expected an object"),
     ],
