@@ -5,7 +5,8 @@
 
 Two runs of the same coroutine see the same order of everything: results of thread jobs reach the loop in the order in which
 the jobs were given to it, and only when nothing else is ready, however fast the threads were. A job must therefore not wait
-for something that the loop is still to do.
+for something that the loop is still to do. Timers of one instant fire in the order of the names of the tasks that set them:
+so who comes first does not hang on what any task did before, such as a second try at another node.
 
 Sockets: what travels between two sockets of the same process arrives without help. A call to another process holds the
 time only inside `with loop.busy():`.
@@ -16,14 +17,19 @@ Deadlock (RuntimeError)   nothing is ready, scheduled or outstanding: the progra
 from __future__ import annotations
 
 import asyncio
+import heapq
+import re
 import selectors
+from asyncio.events import TimerHandle
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for_threads
 from contextlib import contextmanager
+from contextvars import Context
 from functools import partial
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from itertools import count
+from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -33,6 +39,8 @@ US_PER_S = 1_000_000
 NS_PER_US = 1_000
 THREADS = 4
 """Of the default executor. Results are taken in order, so more threads than cores gain nothing."""
+NOT_NAMED: Final = re.compile(r"Task-[0-9]+")
+"""What asyncio calls a task that nobody named: it counts all tasks of the process, so that no two runs agree."""
 
 
 class Deadlock(RuntimeError):
@@ -57,12 +65,29 @@ class _Selector(selectors.DefaultSelector):
         return super().select(seconds)
 
 
+class _Timer(TimerHandle):
+    """A timer with its place among all: microsecond, name of the task that set it, and which of its timers it is."""
+
+    __slots__ = ("_place",)
+    _scheduled: bool  # asyncio's: whether the loop counts it among its timers
+
+    def __init__(self, place: tuple[int, str, int], *timer: Any) -> None:
+        super().__init__(*timer)
+        self._place = place
+
+    def __lt__(self, other: object) -> bool:
+        return isinstance(other, _Timer) and self._place < other._place
+
+
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose time stands still while anything works, and jumps when everything waits. Starts at 0 s."""
+
+    _scheduled: list[TimerHandle]  # asyncio's: the heap of timers
 
     def __init__(self) -> None:
         self._now_us = 0
         self._busy = 0
+        self._timers_set = count()
         self._jobs: deque[tuple[Future[Any], asyncio.Future[Any]]] = deque()
         self._waiting = _Selector()
         self._waiting.idle = self._idle
@@ -74,6 +99,21 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return self._now_us / US_PER_S
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Arguments]], object],
+        *args: *Arguments,
+        context: Context | None = None,
+    ) -> TimerHandle:
+        """As asyncio's, which leaves the order of timers of one instant open."""
+        task = asyncio.current_task(self)
+        name = "" if task is None or NOT_NAMED.fullmatch(task.get_name()) else task.get_name()
+        timer = _Timer((round(when * US_PER_S), name, next(self._timers_set)), when, callback, args, self, context)
+        heapq.heappush(self._scheduled, timer)
+        timer._scheduled = True
+        return timer
 
     @contextmanager
     def busy(self) -> Iterator[None]:
