@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -23,7 +24,8 @@ from lightclient.errors import NodeSilent
 from lightclient.options import TrustAnchor
 from lightclient.transport import BytesTransport
 from lightclient.values import BookRecord, PositionRecord, ReadingRecord, SettlementRecord
-from tools.society.cast import Cast, CastDevice, build_cast, genesis_doc
+from tools.fullnode.rpc.local import Front
+from tools.society.cast import NODES, Cast, CastDevice, build_cast, genesis_doc
 from tools.society.configs import drivers_of
 from tools.society.house import building_of, start_s
 from tools.society.node import SocietyNode
@@ -85,22 +87,25 @@ class PriceList:
 
 @dataclass(slots=True)
 class Wire:
-    """The network of one agent. `cut` makes every call fail, `loses` some requests; `bend` may change answers on their way."""
+    """The network of one agent, to all nodes; what stands in `fronts` may be exchanged.
 
-    node: SocietyNode
+    `cut` makes every call fail, `loses` some requests; `bend` may change answers on their way.
+    """
+
+    fronts: dict[str, Front]
     cut: bool = False
     loses: Callable[[bytes], bool] = lambda request: False
     bend: Callable[[bytes, bytes], bytes] = lambda request, answer: answer
     calls: int = 0
 
-    def transport(self) -> BytesTransport:
-        return BytesTransport(self._handle, self.node.front.subscribe)
+    def nodes(self) -> dict[str, BytesTransport]:
+        return {name: BytesTransport(partial(self._handle, name), front.subscribe) for name, front in self.fronts.items()}
 
-    async def _handle(self, body: bytes) -> bytes:
+    async def _handle(self, name: str, body: bytes) -> bytes:
         self.calls += 1
         if self.cut or self.loses(body):
             raise NodeSilent("the network is cut")
-        return self.bend(body, await self.node.front.handle(body))
+        return self.bend(body, await self.fronts[name].handle(body))
 
 
 @dataclass(slots=True)
@@ -124,11 +129,10 @@ class Society:
         device = self.device(name)
         slot_duration_s = cast(Literal[60, 300, 900], self.scenario.slot_duration_s)
         ledger = LedgerConfig(
-            nodes=("ws://127.0.0.1:1/websocket",),
+            nodes=tuple(f"ws://{name}/websocket" for name in NODES),
             anchor_height=self.anchor.height,
             anchor_hash=self.anchor.hash,
             heartbeat_s=HEARTBEAT_S,
-            single_operator=True,
         )
         usual = rules_of(device, self.scenario)
         table = {} if usual is None else {key: value for key, value in asdict(usual).items() if value is not None}
@@ -152,7 +156,7 @@ class Society:
     ) -> Agent:
         """An agent that is not opened yet."""
         device = self.device(name)
-        wire = self.wires.setdefault(name, Wire(self.node))
+        wire = self.wires.setdefault(name, Wire(dict(self.node.fronts)))
         if drivers is None:
             roles = drivers_of(device, SocietyOptions())
             drivers = {role: self.house.open(target, faults) for role, target in roles.items()}
@@ -161,7 +165,7 @@ class Society:
         return Agent(
             config or self.config(name),
             keystore=device.key,
-            transport=wire.transport(),
+            nodes=wire.nodes(),
             drivers=drivers,
             clock=clock or self.clock,
             boot_id=bytes(16),

@@ -125,7 +125,7 @@ def test_four_hours_without_network_lose_nothing(tmp_path: Path) -> None:
         assert Trouble.OFFLINE in battery.status
         assert battery.journal.outbox.count() >= 15
         assert society.reading("battery", 10) is None
-        assert society.wires["battery"].calls < 400
+        assert society.wires["battery"].calls < 3 * 400, "of three nodes each is looked for ever more rarely"
         reason = battery.explanations.last(Deed.STEER)
         assert reason is not None
         assert "No proven trades" in reason.text
@@ -204,7 +204,7 @@ def test_a_lying_node_is_not_believed_and_the_appliance_is_steered_all_the_same(
         assert len(battery.explanations.changes) > 0
         society.wires["battery"].bend = lambda request, answer: answer
         await society.until(9.5)
-        assert battery.status.snapshot() == {}
+        assert set(battery.status.snapshot()) <= {Trouble.NODE}, "what a node was caught at is not forgotten at once"
         assert society.reading("battery", 4) is not None
 
     play(small_scenario(), tmp_path, test)

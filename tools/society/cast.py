@@ -22,6 +22,9 @@ GRID_METER: Final = "grid-meter"
 ARRAY: Final = "array"
 BATTERY: Final = "battery"
 
+NODES: Final = ("node-1", "node-2", "node-3")
+"""The full nodes: fronts with ids of their own before one chain, since a society in one process has one validator."""
+
 START_BALANCE_UEUR: Final = 1_000_000_000
 """1,000 EUR for every party, booked by the treasurer before the first block."""
 GATE_LEAD_S: Final = 60

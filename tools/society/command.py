@@ -19,7 +19,7 @@ from agent.vocabulary import Kind
 from tools.console import CommandError, ExitCode, emit, talk
 from tools.fullnode.engine.home import HomeError
 from tools.society.baseline import baseline
-from tools.society.cast import build_cast
+from tools.society.cast import NODES, build_cast
 from tools.society.optimum import NoOptimum, optimum_eur
 from tools.society.options import OptionError, SocietyOptions, read_kinds, read_outage
 from tools.society.page.data import page_data
@@ -56,6 +56,9 @@ def add_parser(subparsers: Any) -> None:
         default=[],
         metavar="DEVICE:FROM:TO",
         help="cut a device's network, hours from the start",
+    )
+    what.add_argument(
+        "--liar", choices=NODES, help="one of the three full nodes lies, in every way it can without a validator's key"
     )
     add_story_options(what)
     what.add_argument("--seed", type=int, default=1, metavar="N", help="of all keys; same seed, same ledger (default: 1)")
@@ -122,6 +125,8 @@ def _options(args: argparse.Namespace, scenario: Scenario) -> SocietyOptions:
     refuse_variant(args)
     if args.realtime is not None and not args.realtime > 0:
         raise OptionError("--realtime", f"expected a factor above 0, got {args.realtime:g}")
+    if args.liar is not None and args.write is not None:
+        raise OptionError("--liar", "expected without --write: the nodes of separate processes are honest")
     devices = [device.name for device in build_cast(scenario, args.seed).devices]
     return SocietyOptions(
         seed=args.seed,
@@ -130,6 +135,7 @@ def _options(args: argparse.Namespace, scenario: Scenario) -> SocietyOptions:
         samples=args.samples,
         journal_dir=args.journal_dir,
         outages=tuple(read_outage(text, scenario, devices) for text in args.offline),
+        liar=args.liar,
     )
 
 

@@ -26,6 +26,8 @@ from tools.society.options import SocietyOptions
 from tools.society.rules import rules_of
 from tools.society.scenario import Scenario
 
+NODES_TO_CONTRADICT: Final = 3
+"""A primary and two witnesses."""
 JOURNAL_CACHE_KIB: Final = 64
 JOURNAL_CHECKPOINT_PAGES: Final = 64
 """Some sixty journals lie in one process' memory and on one memory-backed disk: caches stay small, logs short."""
@@ -35,7 +37,7 @@ JOURNAL_CHECKPOINT_PAGES: Final = 64
 class Places:
     """Where the agents of a society find what they need."""
 
-    node_url: str
+    node_urls: tuple[str, ...]
     key_dir: Path
     journal_dir: Path
     building: Path
@@ -53,11 +55,11 @@ def agent_config(
     return AgentConfig(
         device=DeviceConfig(device.name, device.kind, society.chain_id, slot_duration_s, GATE_LEAD_S),
         ledger=LedgerConfig(
-            nodes=(places.node_url,),
+            nodes=places.node_urls,
             anchor_height=anchor.height,
             anchor_hash=anchor.hash,
             heartbeat_s=options.heartbeat_s,
-            single_operator=True,
+            single_operator=len(places.node_urls) < NODES_TO_CONTRADICT,
         ),
         key=KeyConfig(places.key_dir / f"{device.name}.pem"),
         journal=JournalConfig(

@@ -1,4 +1,7 @@
-"""The society's full node: the real ledger behind the real solo engine, in memory, with a ledger book watching."""
+"""The society's full nodes: the real ledger behind the real solo engine, in memory, with a ledger book watching.
+
+There is one engine and one chain; each node is a front of it with a node id of its own.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from tools.fullnode.engine.solo import Retention, SoloEngine
 from tools.fullnode.rpc.answers import Answers, NodeIdentity
 from tools.fullnode.rpc.local import LocalFront
 from tools.fullnode.rules.ledger import Ledger
-from tools.society.cast import GATE_LEAD_S, Cast
+from tools.society.cast import GATE_LEAD_S, NODES, Cast
 from tools.society.keys import derive, seeded_validator_key
 from tools.society.ledgerbook import LedgerBook
 from tools.society.scenario import Scenario
@@ -59,7 +62,7 @@ class WatchedLedger:
 
 
 class SocietyNode:
-    """Node, front and book of one run. `engine.run()` has to be running for the chain to grow."""
+    """Engine, fronts and book of one run. `engine.run()` has to be running for the chain to grow."""
 
     def __init__(self, cast: Cast, genesis: GenesisDoc, scenario: Scenario, heartbeat_s: int, clock: Clock) -> None:
         self._cast = cast
@@ -82,7 +85,11 @@ class SocietyNode:
             retention=Retention(KEPT_BLOCKS, ask_application=False),
         )
         self.engine.listen(self._committed)
-        self.front = LocalFront(self.engine, Answers(self.engine), NodeIdentity(derive(cast.seed, "node id")[:20].hex()))
+        answers = Answers(self.engine)
+        self.fronts = {
+            name: LocalFront(self.engine, answers, NodeIdentity(derive(cast.seed, f"id of {name}")[:20].hex(), name))
+            for name in NODES
+        }
 
     def first_block(self) -> TrustAnchor:
         """Cut the first block; its header is what the agents are told to trust."""

@@ -56,6 +56,8 @@ class SocietyOptions:
     spread_s: int = 0
     """Seconds over which the agents spread their orders: in one process nothing is gained by it, and each costs a block."""
     outages: tuple[Outage, ...] = ()
+    liar: str | None = None
+    """The node that lies; None: all are honest."""
     wishes: Mapping[str, Wish] = field(default_factory=dict)
     """By device; of all others the rules are those of `tools.society.rules`."""
 

@@ -80,6 +80,35 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class LiarRecord:
+    """A node that lied: how often it told what, who caught it, and whose newest header is not one of the chain."""
+
+    node: str
+    told: Mapping[str, int]
+    agents: int
+    caught_by: tuple[str, ...]
+    believed_by: tuple[str, ...]
+
+    @property
+    def alarm(self) -> str:
+        """One sentence for people."""
+        lies, caught = sum(self.told.values()), len(self.caught_by)
+        believed = f"{len(self.believed_by)} believed it" if self.believed_by else "nobody believed it"
+        return f"{self.node} lied {lies} times; {caught} of {self.agents} agents caught it; {believed}"
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "node": self.node,
+            "alarm": self.alarm,
+            "told": sum(self.told.values()),
+            "lies": dict(self.told),
+            "agents": self.agents,
+            "caught_by": list(self.caught_by),
+            "believed_by": list(self.believed_by),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """A run, finished or interrupted."""
 
@@ -103,3 +132,4 @@ class RunRecord:
     height: int
     wall_s: float
     peak_rss_mb: float
+    liar: LiarRecord | None = None

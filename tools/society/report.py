@@ -213,6 +213,7 @@ def report(record: RunRecord, baseline: Baseline, optimum_eur: float | None) -> 
         "app_hash": record.app_hash.hex(),
         "height": record.height,
         "offline": [outage.as_json() for outage in record.outages],
+        "liar": None if record.liar is None else record.liar.as_json(),
         "wall_s": round(record.wall_s, 2),
         "peak_rss_mb": round(record.peak_rss_mb, 1),
         "conservation_error_ueur": conservation_error_ueur(record, all_bills),

@@ -23,10 +23,12 @@ from agent.vocabulary import Clock, Kind
 from drivers.simulated.building import SimulatedBuilding
 from drivers.simulated.prices import SimulatedPrices
 from lightclient.options import TrustAnchor
-from tools.society.cast import START_BALANCE_UEUR, Cast, CastDevice, build_cast, genesis_doc
+from tools.fullnode.rpc.local import Front
+from tools.society.cast import NODES, START_BALANCE_UEUR, Cast, CastDevice, build_cast, genesis_doc
 from tools.society.configs import Places, agent_config, drivers_of
 from tools.society.house import building_of, comfort_of, price_list, start_s, stored_wh
 from tools.society.keys import derive
+from tools.society.liar import LyingFront, judge
 from tools.society.node import SocietyNode
 from tools.society.observer import Observer
 from tools.society.options import SocietyOptions
@@ -42,7 +44,11 @@ MEMORY_DISK: Final = Path("/dev/shm")
 LONGEST_RUN_ON_S: Final = 2 * 3600
 """After the last slot, until it has settled and backlogs have drained."""
 NOWHERE: Final = Places(
-    "ws://localhost:26657/websocket", Path("keys"), Path("journals"), Path("building.json"), Path("prices.json")
+    tuple(f"ws://{node}:26657/websocket" for node in NODES),
+    Path("keys"),
+    Path("journals"),
+    Path("building.json"),
+    Path("prices.json"),
 )
 
 
@@ -86,6 +92,10 @@ class SocietyRun:
         self.cast = build_cast(scenario, options.seed) if cast is None else cast
         genesis = genesis_doc(self.cast, scenario, start_s(scenario), options.heartbeat_s)
         self.node = SocietyNode(self.cast, genesis, scenario, options.heartbeat_s, clock)
+        self.fronts: dict[str, Front] = dict(self.node.fronts)
+        self._liar: LyingFront | None = None
+        if options.liar is not None:
+            self.fronts[options.liar] = self._liar = LyingFront(options.liar, self.node.fronts, options.seed)
         self.house = SimulatedBuilding(building_of(scenario, self.cast), clock)
         self.agents: dict[str, Agent] = {}
 
@@ -96,8 +106,8 @@ class SocietyRun:
         node = asyncio.create_task(self.node.engine.run(), name="node")
         await asyncio.sleep(JOIN_AFTER_S)
         async with AsyncExitStack() as stack:
-            for device in self.cast.devices:
-                self.agents[device.name] = await stack.enter_async_context(self._agent(device, anchor))
+            for place, device in enumerate(self.cast.devices):
+                self.agents[device.name] = await stack.enter_async_context(self._agent(device, anchor, place))
             explanations = {name: agent.explanations for name, agent in self.agents.items()}
             observer = Observer(self._scenario, self.cast, self.house, explanations, self.node.book)
             agents = [asyncio.create_task(agent.run(), name=name) for name, agent in self.agents.items()]
@@ -114,7 +124,8 @@ class SocietyRun:
                 await _end(node)
         return record
 
-    def _agent(self, device: CastDevice, anchor: TrustAnchor) -> Agent:
+    def _agent(self, device: CastDevice, anchor: TrustAnchor, place: int) -> Agent:
+        """`place` among the devices: the agents spread over the nodes, each asking another one first."""
         options, scenario = self._options, self._scenario
         outages = [outage for outage in options.outages if outage.device == device.name]
         drivers: dict[str, object] = {role: self.house.open(name) for role, name in drivers_of(device, options).items()}
@@ -123,7 +134,7 @@ class SocietyRun:
         return Agent(
             agent_config(device, self.cast, scenario, options, anchor, self._places),
             keystore=device.key,
-            transport=Network(self.node.front, self.node.engine, self._clock, outages).transport(),
+            nodes=Network(self.fronts, self._clock, outages).transports(first=place),
             drivers=drivers,
             clock=self._clock,
             boot_id=derive(options.seed, f"boot {device.name}")[:16],
@@ -162,6 +173,7 @@ class SocietyRun:
             app_hash=self.node.engine.app_hash,
             height=self.node.engine.height,
             wall_s=time.monotonic() - self._started_s,
+            liar=None if self._liar is None else judge(self._liar, self.agents, self.node.engine.store),
             peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         )
 

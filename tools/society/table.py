@@ -22,7 +22,14 @@ def figures_table(figures: Mapping[str, Any]) -> str:
     for bill in figures["bills"]:
         saved = bill["without_eur"] - bill["with_eur"]
         bills.append((bill["party"], _euro(bill["without_eur"]), _euro(bill["with_eur"]), _euro(saved)))
-    return "\n".join([*lines, "", *aligned(bills)])
+    return "\n".join([*lines, "", *aligned(bills), *_lies(figures["liar"])])
+
+
+def _lies(liar: Mapping[str, Any] | None) -> Iterator[str]:
+    """What the lying node told, and the alarm; nothing where all were honest."""
+    if liar is not None:
+        told = ((kind, str(times)) for kind, times in liar["lies"].items())
+        yield from ("", *aligned([(f"lies of {liar['node']}", "told"), *told]), "", f"ALARM: {liar['alarm']}")
 
 
 def _headlines(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

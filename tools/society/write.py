@@ -59,7 +59,7 @@ def write_society(folder: Path, scenario: Scenario, options: SocietyOptions, clo
     folder = folder.resolve()
     cast = build_cast(moved, options.seed)
     places = Places(
-        node_url=f"ws://{listen}/websocket",
+        node_urls=(f"ws://{listen}/websocket",),
         key_dir=folder / "keys",
         journal_dir=folder / "journals",
         building=folder / "building.json",

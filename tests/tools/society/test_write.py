@@ -41,9 +41,9 @@ async def open_agent(stack: AsyncExitStack, config: AgentConfig, clock: Clock) -
         role: await stack.enter_async_context(open_driver(driver.name, driver.options, clock))
         for role, driver in config.drivers.items()
     }
-    transport = await stack.enter_async_context(WebsocketTransport(config.ledger.nodes[0]))
+    nodes = {url: await stack.enter_async_context(WebsocketTransport(url)) for url in config.ledger.nodes}
     keystore = FileKeyStore.open(config.key.file)
-    agent = Agent(config, keystore=keystore, transport=transport, drivers=drivers, clock=clock)
+    agent = Agent(config, keystore=keystore, nodes=nodes, drivers=drivers, clock=clock)
     return await stack.enter_async_context(agent)
 
 

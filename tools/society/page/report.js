@@ -161,6 +161,8 @@ async function main() {
   byId("title").textContent = data.title;
   byId("subtitle").textContent = `${data.devices.length} devices, ${data.slots} slots of ${data.slot_s / 60} minutes from ${new Date(data.t0_s * 1000).toISOString().slice(0, 16)}Z. Times are UTC.`;
   byId("partial").hidden = !data.partial;
+  byId("alarm").hidden = !data.figures.liar;
+  byId("alarm").textContent = data.figures.liar ? data.figures.liar.alarm : "";
   byId("attribution").replaceChildren(...data.attribution.map(line => make("p", {}, line)));
   const view = new TimeWindow(data);
   drawFigures(data); drawCharts(data, view); drawDevices(data, view); drawEv(data, view); drawSales(data); drawBills(data);

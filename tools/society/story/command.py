@@ -21,6 +21,7 @@ NOT_FOR_THE_STORY: Final[dict[str, object]] = {
     "days": None,
     "without": [],
     "offline": [],
+    "liar": None,
     "strategies": "default",
     "no_balance": False,
     "samples": False,

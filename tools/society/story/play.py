@@ -92,6 +92,6 @@ def check(row: Row, facts: Facts, variant: Variant) -> Checked:
 
 def _light_client(run: SocietyRun, anchor: TrustAnchor, options: SocietyOptions, clock: VirtualClock) -> LightClient:
     """The witness's own light client, which proves what the node says of the state."""
-    transport = Network(run.node.front, run.node.engine, clock, ()).transport()
+    transports = Network(run.fronts, clock, ()).transports()
     limits = Options(run.cast.chain_id, trusting_period_ns=DAY_NS, freshness_ns=(2 * options.heartbeat_s + 20) * NS)
-    return LightClient(transport, anchor, limits, clock, MemoryStore())
+    return LightClient(transports, anchor, limits, clock, MemoryStore())

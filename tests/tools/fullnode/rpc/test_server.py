@@ -31,7 +31,7 @@ RECORDED: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[3] / "vectors" / "cometbft-0.38.25" / "websocket.json").read_text()
 )
 NEW_HEADER = "tm.event='NewBlockHeader'"
-OPTIONS = Options(CHAIN_ID, trusting_period_ns=86_400 * SECOND_NS, freshness_ns=60 * SECOND_NS)
+OPTIONS = Options(CHAIN_ID, trusting_period_ns=86_400 * SECOND_NS, freshness_ns=60 * SECOND_NS, single_operator=True)
 
 
 def dispatcher(solo: Solo) -> RpcDispatcher:
@@ -187,7 +187,7 @@ async def follow(solo: Solo, transport: Transport) -> tuple[LightClient, list[by
     """Hand in a transaction, wake up for its block and the next, and read it back with proof."""
     solo.cut()
     anchor = TrustAnchor(1, solo.store.signed_header(1).hash)
-    client = LightClient(transport, anchor, OPTIONS, solo.clock, MemoryStore())
+    client = LightClient({"node": transport}, anchor, OPTIONS, solo.clock, MemoryStore())
     await client.update()
     outcome = await client.broadcast(b"k")
     assert (outcome.code, outcome.already_known) == (0, False)
