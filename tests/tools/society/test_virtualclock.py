@@ -40,6 +40,27 @@ def test_time_jumps_to_each_timer_in_turn() -> None:
     assert time.monotonic() - started < 5
 
 
+def test_timers_of_one_instant_fire_by_the_names_of_tasks_whatever_the_tasks_did_before() -> None:
+    async def main(clock: VirtualClock) -> list[list[str]]:
+        rounds: list[list[str]] = [[] for _ in range(6)]
+
+        async def beat(name: str, detours: int) -> None:
+            for number, seen in enumerate(rounds, 1):
+                for _ in range(detours):
+                    await asyncio.sleep(1e-3)
+                    await asyncio.sleep(0)
+                await asyncio.sleep(number * 60 - clock.monotonic_ns() / 1e9)
+                seen.append(name)
+
+        beats = [("home-02", 7), ("array", 3), ("battery", 0), ("home-01", 5)]
+        async with asyncio.TaskGroup() as tasks:
+            for name, detours in beats:
+                tasks.create_task(beat(name, detours), name=name)
+        return rounds
+
+    assert run_virtual(main, START_S) == [["array", "battery", "home-01", "home-02"]] * 6
+
+
 @given(st.lists(st.integers(1, 60 * DAY_S * 1_000_000), min_size=1, max_size=30), st.integers(0, 40 * DAY_S))
 def test_a_timer_set_for_a_microsecond_runs_at_that_microsecond(delays_us: list[int], lead_in_s: int) -> None:
     async def main(clock: VirtualClock) -> list[tuple[int, int]]:

@@ -1,13 +1,14 @@
 """What the node answers to each JSON-RPC method, in CometBFT v0.38's shapes, as encoded JSON.
 
 It reads engine, store and application, and knows neither requests nor transports. An answer that cannot be given raises
-AnswerError (or MempoolError), whose sentence goes out as the error's data. Source: CometBFT v0.38 rpc/core/*.go and
-recorded answers of v0.38.25.
+AnswerError (or MempoolError, EvidenceRefused), whose sentence goes out as the error's data. Source: CometBFT v0.38
+rpc/core/*.go and recorded answers of v0.38.25.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -18,6 +19,7 @@ from lightclient.strictjson import encode_base64
 from tools.fullnode.abci import QueryResult, TxResult
 from tools.fullnode.engine.blockstore import BlockMeta
 from tools.fullnode.engine.solo import APP_VERSION, SoloEngine
+from tools.fullnode.rpc.evidence import EvidencePool
 from tools.fullnode.rpc.jsonrpc import encode
 
 COMETBFT_VERSION: Final = "0.38.25"
@@ -56,6 +58,7 @@ class Answers:
         self._genesis = encode({"genesis": engine.genesis.to_json()})
         self._validators = rpcjson.validators_to_json(engine.validators)
         self._commits: dict[tuple[int, bool], bytes] = {}
+        self.evidence = EvidencePool(engine.store, engine.validators)
 
     def health(self) -> bytes:
         return b"{}"
@@ -201,6 +204,9 @@ class Answers:
             encode(result.log),
             sha256(tx).hexdigest().upper().encode(),
         )
+
+    def broadcast_evidence(self, evidence: Mapping[str, Any]) -> bytes:
+        return encode({"hash": encode_base64(self.evidence.add(evidence))})
 
     def _height(self, height: int | None, latest: int | None = None) -> int:
         """The height meant; None is the latest. Raises AnswerError outside of what is kept."""

@@ -12,6 +12,7 @@ from typing import Final
 from tools.fullnode.engine.mempool import MempoolError
 from tools.fullnode.rpc import jsonrpc
 from tools.fullnode.rpc.answers import AnswerError, Answers, NodeIdentity
+from tools.fullnode.rpc.evidence import EvidenceRefused, attack_evidence
 from tools.fullnode.rpc.jsonrpc import INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR, Request
 from tools.fullnode.rpc.params import ParamError, Signature, base64_bytes, boolean, hex_bytes, integer, read, read_uri, text
 
@@ -46,6 +47,7 @@ class RpcDispatcher:
             "abci_info": Method({}, answers.abci_info),
             "abci_query": Method({"path": text, "data": hex_bytes, "height": integer, "prove": boolean}, answers.abci_query),
             "broadcast_tx_sync": Method({"tx": base64_bytes}, answers.broadcast_tx_sync),
+            "broadcast_evidence": Method({"evidence": attack_evidence}, answers.broadcast_evidence),
         }
 
     def handle(self, body: bytes) -> tuple[int, bytes]:
@@ -77,7 +79,7 @@ class RpcDispatcher:
             return jsonrpc.failure(request.id, invalid_params, f"error converting json params to arguments: {error}")
         try:
             return jsonrpc.success(request.id, method.answer(**arguments))
-        except (AnswerError, MempoolError) as error:
+        except (AnswerError, MempoolError, EvidenceRefused) as error:
             return jsonrpc.failure(request.id, INTERNAL_ERROR, str(error))
 
     def handle_uri(self, name: str, query: Mapping[str, str]) -> tuple[int, bytes]:
@@ -90,5 +92,5 @@ class RpcDispatcher:
         except ParamError as error:
             sentence = f"error converting http params to arguments: {error}"
             return 500, jsonrpc.failure(_URI_ID, INVALID_PARAMS, sentence)
-        except (AnswerError, MempoolError) as error:
+        except (AnswerError, MempoolError, EvidenceRefused) as error:
             return 500, jsonrpc.failure(_URI_ID, INTERNAL_ERROR, str(error))

@@ -34,7 +34,8 @@ class Node:
 
     def __init__(self, **options: Any) -> None:
         self.solo = Solo(**options)
-        self.dispatcher = RpcDispatcher(Answers(self.solo.engine), NodeIdentity("ab" * 20))
+        self.answers = Answers(self.solo.engine)
+        self.dispatcher = RpcDispatcher(self.answers, NodeIdentity("ab" * 20))
 
     def grow(self) -> Node:
         self.solo.cut(FIRST_TX, BAD_TX, b"k")
