@@ -11,7 +11,7 @@ from typing import Final
 
 from lightclient import ed25519, hashing
 from lightclient.blocks import BlockIdFlag, Commit, ValidatorSet
-from lightclient.errors import DoubleVote, MalformedHeader, WrongSignature
+from lightclient.errors import DoubleVote, WrongSignature
 
 VERIFY_ALL_UP_TO: Final = 32
 
@@ -26,16 +26,14 @@ class Tally:
         self._all = len(commit.signatures) <= VERIFY_ALL_UP_TO
 
     def power_of_own(self, validators: ValidatorSet, needed_above: int) -> int:
-        """Power that signed, votes looked up by index and address together in the block's own set.
+        """Power that signed, votes looked up by index in the block's own set; rules.check_votes_at_their_places holds.
 
-        Raises MalformedHeader where vote and validator do not match, WrongSignature. Go: VerifyCommitLight.
+        Raises WrongSignature. Go: VerifyCommitLight.
         """
         power = 0
         for index, (vote, member) in enumerate(zip(self._commit.signatures, validators.validators, strict=True)):
             if vote.flag == BlockIdFlag.ABSENT:
                 continue
-            if vote.validator_address != hashing.address(member.public_key):
-                raise MalformedHeader(f"vote {index} is not by the validator at its place")
             # Stricter than Go, which passes nil votes by: a vote for the block cannot be shown as one for nil.
             self._verify(index, member.public_key)
             if vote.flag == BlockIdFlag.NIL:

@@ -83,6 +83,7 @@ def _check_form(block: LightBlock, chain_id: str) -> None:
 
 def _check_two_thirds(block: LightBlock, tally: Tally) -> None:
     """Raise NotEnoughPower unless more than 2/3 of the block's own power signed it. Go: VerifyCommitLight."""
+    rules.check_votes_at_their_places(block)
     needed_above = block.validators.total_power * 2 // 3
     signed = tally.power_of_own(block.validators, needed_above)
     if signed <= needed_above:

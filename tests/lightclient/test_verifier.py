@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightclient import ed25519, errors, rpcjson, strictjson, tally
-from lightclient.blocks import BlockId, BlockIdFlag, CommitSig, Header, LightBlock, ValidatorSet
+from lightclient import ed25519, errors, hashing, rpcjson, rules, strictjson, tally
+from lightclient.blocks import ZERO_TIME_NS, BlockId, BlockIdFlag, Commit, CommitSig, Header, LightBlock, ValidatorSet
 from lightclient.errors import LightClientError, VerificationError
 from lightclient.options import Options, TrustAnchor
 from lightclient.verifier import Invalid, NotEnoughTrust, Verified, verify, verify_anchor
@@ -235,6 +235,45 @@ def test_validator_sets_of_another_form_are_refused() -> None:
     assert isinstance(reason(trusted, replace(block, validators=too_much), chain.now_ns), errors.MalformedHeader)
 
 
+def test_a_set_stands_by_power_then_address() -> None:
+    chain, trusted = chain_of_two(four(40, 30, 20, 20))
+    header, members = chain.next_header(), set_of(four(40, 30, 20, 20)).validators
+    for order in ((1, 0, 2, 3), (0, 1, 3, 2)):
+        unordered = ValidatorSet(tuple(members[place] for place in order))
+        block = sign(replace(header, validators_hash=hashing.validators_hash(unordered)), four(40, 30, 20, 20))
+        votes = block.signed_header.commit.signatures
+        moved = with_commit(replace(block, validators=unordered), signatures=tuple(votes[place] for place in order))
+        refused = reason(trusted, moved, chain.now_ns)
+        assert isinstance(refused, errors.MalformedHeader)
+        assert "by power, then address" in refused.rule
+
+
+def test_sets_and_commits_have_a_bound() -> None:
+    member, vote = Member(0).validator, CommitSig(BlockIdFlag.ABSENT, b"", ZERO_TIME_NS, b"")
+    with pytest.raises(errors.MalformedHeader, match="10001 validators"):
+        rules.check_validators(ValidatorSet((member,) * (rules.MAX_VALIDATORS + 1)))
+    with pytest.raises(errors.MalformedHeader, match="10001 signatures"):
+        rules.check_commit(Commit(1, 0, BlockId(HASH, 1, HASH), (vote,) * (rules.MAX_VALIDATORS + 1)))
+
+
+def test_the_rules_stand_in_the_order_of_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Expiry, form, height and time, trust, two thirds: what breaks several rules is refused by the first of them."""
+    chain, trusted = chain_of_two(four(), next_members=[Member(7), Member(8), Member(9)])
+    chain.cut()
+    header = chain.next_header()
+    strangers = [Member(7), Member(8), Member(9)]
+    weak = sign(header, strangers, absent=[7, 8])
+    ends_ns = trusted.header.time_ns + OPTIONS.trusting_period_ns
+    malformed = sign(replace(header, proposer_address=b"", height=1), strangers, absent=[7])
+    assert isinstance(reason(trusted, malformed, ends_ns), errors.TrustExpired)
+    assert isinstance(reason(trusted, malformed, chain.now_ns), errors.MalformedHeader)
+    early = sign(replace(header, height=1), strangers, absent=[7, 8])
+    assert isinstance(reason(trusted, early, 0), errors.HeaderNotLater)
+    assert isinstance(reason(trusted, weak, 0), errors.HeaderFromFuture)
+    monkeypatch.setattr(ed25519, "verify", lambda *_: pytest.fail("a signature of a stranger was verified"))
+    assert verify(trusted, weak, OPTIONS, chain.now_ns) == NotEnoughTrust(signed_power=0, needed_above=13)
+
+
 def test_one_wrong_signature_refuses_the_header_even_where_it_is_not_needed() -> None:
     chain, trusted = chain_of_two(four())
     block = sign(chain.next_header(), four(), nil=[3])
@@ -268,6 +307,23 @@ def test_many_validators_are_counted_only_as_far_as_needed(monkeypatch: pytest.M
     chain.cut()
     assert isinstance(verify(trusted, chain.cut(), OPTIONS, chain.now_ns), Verified)
     assert len(verified) == len(set(verified)) == 27  # the first number above two thirds of 40, each verified once
+
+
+def test_votes_of_trusted_validators_count_only_in_their_own_places() -> None:
+    """A made-up set signs by itself, and carries the votes of those who are trusted where nobody needs to count any more."""
+    chain, trusted = chain_of_two(four())
+    made_up = [Member(number) for number in range(100, 140)]
+    chain.cut()
+    header = replace(chain.next_header(), validators_hash=hashing.validators_hash(set_of(made_up)))
+    forged = sign(header, made_up)
+    votes = list(forged.signed_header.commit.signatures)
+    votes[-4:] = sign(header, four()).signed_header.commit.signatures
+    commit = replace(forged.signed_header.commit, signatures=tuple(votes))
+    forged = replace(forged, signed_header=replace(forged.signed_header, commit=commit))
+    verdict = verify(trusted, forged, OPTIONS, chain.now_ns + SECOND_NS)
+    assert isinstance(verdict, Invalid)
+    assert isinstance(verdict.reason, errors.MalformedHeader)
+    assert "at its place" in str(verdict.reason)
 
 
 def test_the_anchor_must_be_met_exactly() -> None:
