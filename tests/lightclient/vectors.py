@@ -19,6 +19,13 @@ def load(name: str) -> Any:
 
 
 @functools.cache
+def load_compressed(name: str) -> Any:
+    """A large file of vectors; do not change what it returns."""
+    with gzip.open(VECTORS / name, "rt", encoding="utf-8") as text:
+        return json.load(text)
+
+
+@functools.cache
 def recorded_chain() -> list[dict[str, Any]]:
     """Heights 1 to 137 of a real network, in order."""
     with gzip.open(VECTORS / "cometbft-0.38.25" / "chain.jsonl.gz", "rt", encoding="utf-8") as lines:
