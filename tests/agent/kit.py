@@ -22,6 +22,7 @@ from drivers.simulated.faults import Fault
 from lightclient import keys
 from lightclient.errors import NodeSilent
 from lightclient.options import TrustAnchor
+from lightclient.store import LightStore
 from lightclient.transport import BytesTransport
 from lightclient.values import BookRecord, PositionRecord, ReadingRecord, SettlementRecord
 from tools.fullnode.rpc.local import Front
@@ -153,6 +154,7 @@ class Society:
         faults: tuple[Fault, ...] = (),
         drivers: Mapping[str, object] | None = None,
         clock: Clock | None = None,
+        store: LightStore | None = None,
     ) -> Agent:
         """An agent that is not opened yet."""
         device = self.device(name)
@@ -168,6 +170,7 @@ class Society:
             nodes=wire.nodes(),
             drivers=drivers,
             clock=clock or self.clock,
+            store=store,
             boot_id=bytes(16),
         )
 

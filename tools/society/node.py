@@ -85,9 +85,9 @@ class SocietyNode:
             retention=Retention(KEPT_BLOCKS, ask_application=False),
         )
         self.engine.listen(self._committed)
-        answers = Answers(self.engine)
+        self.answers = Answers(self.engine)
         self.fronts = {
-            name: LocalFront(self.engine, answers, NodeIdentity(derive(cast.seed, f"id of {name}")[:20].hex(), name))
+            name: LocalFront(self.engine, self.answers, NodeIdentity(derive(cast.seed, f"id of {name}")[:20].hex(), name))
             for name in NODES
         }
 
