@@ -176,8 +176,9 @@ def decode_broadcast(result: Any) -> BroadcastAnswer:
 
 
 def header_to_json(header: Header) -> dict[str, Any]:
+    app = {"app": str(header.version_app)} if header.version_app else {}
     return {
-        "version": {"block": str(header.version_block), "app": str(header.version_app)},
+        "version": {"block": str(header.version_block), **app},
         "chain_id": header.chain_id,
         "height": str(header.height),
         "time": rfc3339.format_ns(header.time_ns),
@@ -237,7 +238,7 @@ def _header(fields: Fields) -> Header:
     version = fields.inner("version")
     return Header(
         version_block=version.int64("block"),
-        version_app=version.int64("app"),
+        version_app=version.int64("app", missing="0"),
         chain_id=fields.ascii("chain_id"),
         height=fields.int64("height"),
         time_ns=fields.time_ns("time"),
@@ -283,7 +284,12 @@ def _validator(fields: Fields) -> Validator:
 
 
 def _exec_tx_result(fields: Fields) -> ExecTxResult:
-    return ExecTxResult(fields.number("code"), fields.base64("data"), fields.int64("gas_wanted"), fields.int64("gas_used"))
+    return ExecTxResult(
+        code=fields.number("code", missing=0),
+        data=fields.base64("data", missing=""),
+        gas_wanted=fields.int64("gas_wanted", missing="0"),
+        gas_used=fields.int64("gas_used", missing="0"),
+    )
 
 
 def _merkle_proof(fields: Fields) -> MerkleProof:

@@ -79,7 +79,10 @@ _DECODER: Final = json.JSONDecoder(
 
 
 class Fields:
-    """One JSON object and where it stands. Each reader raises NodeGarbage when the field is missing or of another form."""
+    """One JSON object and where it stands. Each reader raises NodeGarbage when the field is missing or of another form.
+
+    `missing` is what a field that is not there stands for: Go leaves out the zero of some.
+    """
 
     __slots__ = ("_object", "_place")
 
@@ -127,16 +130,16 @@ class Fields:
             raise self._wrong(name, "true or false")
         return value
 
-    def number(self, name: str) -> int:
+    def number(self, name: str, missing: int | None = None) -> int:
         """An int32 or uint32, which CometBFT writes as a JSON number; never negative in what is read here."""
-        value = self._object.get(name)
+        value = self._object.get(name, missing)
         if type(value) is not int or not 0 <= value < 2**32:
             raise self._wrong(name, "a number from 0 to 2^32 - 1")
         return value
 
-    def int64(self, name: str) -> int:
+    def int64(self, name: str, missing: str | None = None) -> int:
         """An int64 or uint64, which CometBFT writes as a string; never negative in what is read here."""
-        value = self._object.get(name)
+        value = self._object.get(name, missing)
         if type(value) is not str or not value.isascii() or not value.isdigit() or len(value) > MAX_INT64_DIGITS:
             raise self._wrong(name, "digits in quotes")
         if (value[0] == "0" and len(value) > 1) or int(value) > MAX_INT64:
@@ -160,11 +163,12 @@ class Fields:
             raise self._wrong(name, "upper-case hex")
         return value
 
-    def base64(self, name: str) -> bytes:
+    def base64(self, name: str, missing: str | None = None) -> bytes:
         """Bytes in base64; null and empty text are no bytes, as Go writes them."""
-        if self._object.get(name) is None and name in self._object:
+        value = self._object.get(name, missing)
+        if value is None and name in self._object:
             return b""
-        return decode_base64(self.text(name), f"{self._place}.{name}")
+        return decode_base64(value, f"{self._place}.{name}")
 
     def _wrong(self, name: str, expected: str) -> NodeGarbage:
         return NodeGarbage(f"{self._place}.{name}", expected)

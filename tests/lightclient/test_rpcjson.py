@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightclient import merkle, rpcjson, strictjson
+from lightclient.blocks import ExecTxResult
 from lightclient.errors import NodeGarbage
 from lightclient.strictjson import MAX_LEVELS, Fields
 from tests.lightclient.vectors import load, recorded_chain
@@ -203,3 +204,16 @@ def test_the_path_of_a_transaction_is_short() -> None:
 def test_garbage_is_named_as_such(decode: Any, value: Any) -> None:
     with pytest.raises(NodeGarbage):
         decode(value)
+
+
+def test_what_go_leaves_out_is_its_zero() -> None:
+    signed = json.loads(json.dumps(recorded_chain()[0]["commit"]))
+    del signed["signed_header"]["header"]["version"]["app"]
+    header = rpcjson.decode_commit(signed).header
+    assert header.version_app == 0
+    assert rpcjson.header_to_json(header) == signed["signed_header"]["header"]
+    signed["signed_header"]["header"]["version"]["app"] = None
+    with pytest.raises(NodeGarbage, match=r"version\.app"):
+        rpcjson.decode_commit(signed)
+    refused = rpcjson.decode_block_results({"height": "7", "txs_results": [{"code": 32, "log": ""}, {"data": "AQ=="}]})
+    assert refused.results == (ExecTxResult(32), ExecTxResult(0, b"\x01"))
