@@ -44,5 +44,8 @@ bench: $(READY)  ## the benchmarks; each prints a table and writes build/bench/N
 $(BENCHES:%=bench-%): bench-%: $(READY)
 	@$(BIN)/python -m tools.bench.$*
 
+soak-storeforward: $(READY)  ## try for minutes to make the journal lose something; each campaign writes build/soak/NAME.json
+	@$(BIN)/python -m tools.soak
+
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
