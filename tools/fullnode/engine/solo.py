@@ -145,7 +145,7 @@ class SoloEngine:
         self.app = app
         self.genesis = genesis
         self.store = store
-        self.mempool = mempool or Mempool(app.check_tx)
+        self.mempool = Mempool(app.check_tx) if mempool is None else mempool  # an empty one is falsy
         self.validators = genesis.validator_set
         self.address = hashing.address(public_key)
         self._key = validator_key
