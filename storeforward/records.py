@@ -30,6 +30,14 @@ class Stream(IntEnum):
     RECEIPT = 3
     EVENT = 4
     SAMPLE = 5
+    MINUTE_MEAN = 6
+    """Means over minutes, in the place of samples that went."""
+    GAP = 7
+    """Which records went, and why: gaps.py. Written by the journal itself."""
+    ANCHOR = 8
+    """What time it was at an instant of the monotonic clock, and who says so."""
+    SLOT_MEAN = 9
+    """Means over slots, in the place of minute means that went."""
 
 
 @dataclass(frozen=True, slots=True)
