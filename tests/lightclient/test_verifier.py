@@ -17,7 +17,7 @@ from lightclient.errors import LightClientError, VerificationError
 from lightclient.options import Options, TrustAnchor
 from lightclient.verifier import Invalid, NotEnoughTrust, Verified, verify, verify_anchor
 from tests.lightclient.fake_chain import CHAIN_ID, OPTIONS, SECOND_NS, FakeChain, Member, set_of, sign
-from tests.lightclient.vectors import light_blocks, recorded_chain
+from tests.lightclient.vectors import light_blocks, load, recorded_chain
 
 RECORDED = Options("homewatt-fixture-1", trusting_period_ns=20 * 86_400 * SECOND_NS, freshness_ns=60 * SECOND_NS)
 RECORDED_NOW_NS = light_blocks()[-1].header.time_ns + SECOND_NS
@@ -349,3 +349,8 @@ def test_unsound_options_are_refused(wrong: dict[str, Any]) -> None:
 def test_an_anchor_has_a_height_and_a_hash() -> None:
     with pytest.raises(ValueError, match="anchor"):
         TrustAnchor(0, HASH)
+
+
+def test_trust_is_by_default_what_others_write_for_a_third() -> None:
+    fraction = load("tendermint-rs-serialization/trust_threshold.json")
+    assert OPTIONS.trust_level == (int(fraction["numerator"]), int(fraction["denominator"]))
