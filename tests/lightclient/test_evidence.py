@@ -16,7 +16,7 @@ from lightclient.blocks import BlockIdFlag, Commit, CommitSig, Header, LightBloc
 from lightclient.detector import Divergence
 from lightclient.evidence import AttackEvidence, AttackKind, evidence_hash, make_evidence, to_json
 from lightclient.strictjson import encode_base64
-from lightclient.verifier import Verified, verify
+from lightclient.verifier import Invalid, Verified, verify
 from tests.lightclient.fake_chain import OPTIONS, SECOND_NS, START_NS, FakeChain, Member, key_of, ordered, set_of, sign
 from tests.lightclient.vectors import load
 from tools.recording.evidence import Attack, decode_block, encode_block, examine
@@ -209,7 +209,9 @@ def test_a_vote_under_the_name_of_somebody_else_does_not_accuse_that_one(field: 
     innocent = ordered(MANY)[38]
     voted = sign(altered(header, **{field: bytes(32)}), MANY, absent=(innocent.number,))
     forged = with_vote(voted, 39, validator_address=address_of(innocent))
-    evidence = against(common, sign(header, MANY), forged)
+    trusted = sign(header, MANY)
+    assert isinstance(verify(common, forged, OPTIONS, NOW_NS), Invalid)  # and yet evidence does not rely on it
+    evidence = make_evidence(Divergence(forged, trusted, common, (common, trusted)))
     assert innocent.validator not in evidence.byzantine
     assert len(evidence.byzantine) == 38
 
