@@ -1,12 +1,14 @@
 """How much memory a light client adds to a process that has its libraries loaded anyway.
 
 Each figure is read in a process of its own, from the system's count of resident memory; several runs, because the count moves
-in pages. The nodes live in this process, so that nothing of theirs is counted. The shared vocabulary is part of the bare
-process, as an agent has it with or without a light client.
+in pages. What the client holds is read once the C library has given back what was freed, since that is nobody's; what it is
+before that stands beside it, and differs by what importing modules leaves behind. The nodes live in this process, so that
+nothing of theirs is counted. The shared vocabulary is part of the bare process: an agent has it with or without a client.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
@@ -22,24 +24,35 @@ KB_PER_MB: Final = 1_024
 BYTES_PER_MB: Final = 1_048_576
 
 
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """Resident memory of a process, after freed memory was given back and before."""
+
+    used_kb: float
+    held_kb: float
+
+
 async def memory_rows(bench: Bench) -> None:
     """Memory over the bare process, of three open connections and of a client that followed 1,000 headers over them."""
     if not STATUS.exists():
         print("memory: not measured, this system has no /proc")
         return
-    bare_kb = await resident_kb("bare")
-    bench.row("bare process: asyncio, websockets, cryptography, the vocabulary", "MB", bare_kb / KB_PER_MB)
-    sockets_kb = await resident_kb("sockets")
-    bench.row("over it: three open websockets", "MB", (sockets_kb - bare_kb) / KB_PER_MB)
-    client_kb = await resident_kb("client")
+    bare = await resident("bare")
+    bench.row("bare process: asyncio, websockets, cryptography, the vocabulary", "MB", bare.used_kb / KB_PER_MB)
+    sockets = await resident("sockets")
+    bench.row("over it: three open websockets", "MB", (sockets.used_kb - bare.used_kb) / KB_PER_MB)
+    client = await resident("client")
     figure = f"over it: client of three nodes that followed {BLOCKS:,} headers of 4"
-    bench.row(figure, "MB", (client_kb - bare_kb) / KB_PER_MB)
+    bench.row(figure, "MB", (client.used_kb - bare.used_kb) / KB_PER_MB)
+    bench.row("the same, with freed memory that was not given back", "MB", (client.held_kb - bare.held_kb) / KB_PER_MB)
     traced = await child("traced")
     bench.row("the same client, allocations by tracemalloc, its modules included", "MB", traced["traced_bytes"] / BYTES_PER_MB)
 
 
-async def resident_kb(mode: str) -> float:
-    return median([(await child(mode))["resident_kb"] for _ in range(RUNS)])
+async def resident(mode: str) -> Resident:
+    """Medians of several runs."""
+    runs = [await child(mode) for _ in range(RUNS)]
+    return Resident(median([run["used_kb"] for run in runs]), median([run["held_kb"] for run in runs]))
 
 
 async def child(mode: str) -> dict[str, int]:

@@ -3,7 +3,8 @@
 Both trust height 1 and are asked for the headers above it, one by one and upwards, each to be verified and confirmed by two
 witnesses. `cometbft light` is asked over HTTP, as it is built to be; a second round, which it answers from its store, tells
 what that way costs, and is taken off. The rest is left as it is: it fetches the validators of every header from every node,
-ours fetches a set once and asks witnesses for bare headers; it is compiled, ours is not; both wait for nodes in Python.
+ours fetches a set once and asks witnesses for bare headers; it is compiled, ours is not; both write each block to the disk and
+wait for it, and both wait for nodes in Python.
 """
 
 from __future__ import annotations
@@ -55,8 +56,10 @@ async def ratio_rows(bench: Bench) -> None:
         async with served(chain) as ports:
             await make_answers(ports["node-1"])
             theirs = await cometbft_light(binary, chain, ports)
-            ours = await our_client(chain, ports)
-        for what, taken in (("homewatt", ours), ("cometbft light", theirs)):
+            in_memory = await our_client(chain, ports, None)
+            with tempfile.TemporaryDirectory() as folder:
+                ours = await our_client(chain, ports, folder)
+        for what, taken in (("homewatt, kept in memory", in_memory), ("homewatt", ours), ("cometbft light", theirs)):
             bench.row(f"{size} validators, {what}: a header, by the clock", "us", taken.clock_us / (HEIGHTS - 1))
             bench.row(f"{size} validators, {what}: a header, processor", "us", taken.processor_us / (HEIGHTS - 1))
         bench.row(f"{size} validators: homewatt / cometbft light, by the clock", "x", ours.clock_us / theirs.clock_us)
@@ -68,9 +71,9 @@ def cometbft() -> str | None:
     return os.environ.get("COMETBFT") or shutil.which("cometbft")
 
 
-async def our_client(chain: Chain, ports: Mapping[str, int]) -> Taken:
+async def our_client(chain: Chain, ports: Mapping[str, int], folder: str | None) -> Taken:
     urls = {name: url(port) for name, port in ports.items()}
-    plan = Plan(CHAIN_ID, urls, chain.anchor.hash.hex(), chain.now_ns(), HEIGHTS, kept_blocks=HEIGHTS)
+    plan = Plan(CHAIN_ID, urls, chain.anchor.hash.hex(), chain.now_ns(), HEIGHTS, folder)
     taken = await run_child("heights", plan)
     return Taken(taken["clock_us"], taken["processor_us"])
 
