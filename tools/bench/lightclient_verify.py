@@ -87,6 +87,7 @@ def verify_all(block: LightBlock) -> None:
     rules.check_commit(block.signed_header.commit)
     rules.check_validators(block.validators)
     rules.check_belongs_together(block)
+    rules.check_votes_at_their_places(block)
     total = block.validators.total_power
     if Tally(CHAIN_ID, block.signed_header.commit).power_of_own(block.validators, needed_above=total) != total:
         raise AssertionError("the bench's own header is not signed by all")
