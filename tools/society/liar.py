@@ -1,7 +1,8 @@
 """A node that lies: an honest front, whose answers are bent on their way out now and then, and a count of what was told.
 
 It tells the truth most of the time, because a node that only lies is out at the first header: the lies about values and
-transactions would never be asked for. When it lies, it tells each kind in its turn. Seed and order of the calls decide all.
+transactions would never be asked for. When it lies, it tells what it has told least often of all that fits the question.
+Seed and order of the calls decide everything.
 """
 
 from __future__ import annotations
@@ -22,22 +23,19 @@ from tools.society.keys import derive
 from tools.society.lies import LIES, LIES_ABOUT_ANYTHING, Call, Untold
 from tools.society.record import LiarRecord
 
-LIES_ONE_IN: Final = 3
-"""Calls, of those that can be lied to."""
+LIES_ONE_IN: Final = 8
+"""Calls, of all that reach it."""
 
 
 class LyingFront:
     """A front of the node `name` that lies. `told` counts the lies by kind."""
 
-    def __init__(self, name: str, fronts: Mapping[str, LocalFront], seed: int) -> None:
-        """`fronts`: the honest ones of all nodes, this one's among them."""
+    def __init__(self, name: str, honest: LocalFront, seed: int) -> None:
         self.name = name
         self.told: Counter[str] = Counter()
-        self._honest = fronts[name]
-        self._peer = next(front for other, front in fronts.items() if other != name)
+        self._honest = honest
         self._seed = seed
         self._calls = 0
-        self._turns: Counter[str] = Counter()
 
     async def handle(self, body: bytes) -> bytes:
         """A response, true or not. Raises NodeSilent."""
@@ -46,26 +44,23 @@ class LyingFront:
         if noise[-1] % LIES_ONE_IN:
             return self._honest.answer(body)
         request = json.loads(body)
-        peer_id = self._peer.identity.node_id
-        return self._lie(Call(request["id"], request["method"], request["params"], self._honest.answer, peer_id, noise))
+        return self._lie(Call(request["id"], request["method"], request["params"], self._honest.answer, noise))
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Honest: a wake-up is believed by nobody."""
         return self._honest.subscribe(wake)
 
     def _lie(self, call: Call) -> bytes:
-        """The lie whose turn it is, or the next that fits."""
-        lies = (*LIES.get(call.method, ()), *LIES_ABOUT_ANYTHING)
-        while True:  # lies about anything fit every call
-            lie = lies[self._turns[call.method] % len(lies)]
-            self._turns[call.method] += 1
+        """The lie that was told least often, or the next that fits. Raises NodeSilent."""
+        lies = {lie.__name__.replace("_", " "): lie for lie in (*LIES.get(call.method, ()), *LIES_ABOUT_ANYTHING)}
+        for kind in sorted(lies, key=lambda kind: self.told[kind]):
             with suppress(Untold):
-                response = lie(call)
-                break
-        self.told[lie.__name__.replace("_", " ")] += 1
-        if response is None:
-            raise NodeSilent(f"{self.name} closed the connection")
-        return response
+                response = lies[kind](call)
+                self.told[kind] += 1
+                if response is None:
+                    raise NodeSilent(f"{self.name} closed the connection")
+                return response
+        raise AssertionError("an answer that breaks off fits every call")
 
 
 def judge(liar: LyingFront, agents: Mapping[str, Agent], store: BlockStore) -> LiarRecord:

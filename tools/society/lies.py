@@ -2,6 +2,9 @@
 
 A lie is given a `Call` and returns the bytes of a response, None for no response. It raises Untold where there is nothing
 to lie about: the value that should be hidden does not exist, or the older state is the same.
+
+Nothing here costs an agent time, as silence and feigned lagging do: who waits a second hands in behind the others, and the
+order of a block decides to whom the last Wh of a call goes. So bills can be compared to the millionth of a euro.
 """
 
 from __future__ import annotations
@@ -37,7 +40,6 @@ class Call:
     method: str
     params: Mapping[str, Any]
     honest: Callable[[bytes], bytes]
-    peer_id: str
     noise: bytes
 
     def ask(self, method: str, **params: Any) -> Any:
@@ -158,12 +160,6 @@ def another_height(call: Call) -> bytes:
     return call.answer(call.ask(call.method, **{**call.params, "height": str(int(call.params["height"]) - 1)}))
 
 
-def block_not_there_yet(call: Call) -> bytes:
-    """As if the node lagged."""
-    height = int(call.params["height"])
-    return call.refuse(f"height {height} must be less than or equal to the current blockchain height {height - 1}")
-
-
 def block_not_kept(call: Call) -> bytes:
     """As if the node had thrown the block away."""
     height = int(call.params["height"])
@@ -188,13 +184,6 @@ def another_chain(call: Call) -> bytes:
     """The status of a node that follows another chain."""
     truth = call.truth()
     truth["node_info"]["network"] = "somewhere-else"
-    return call.answer(truth)
-
-
-def id_of_another_node(call: Call) -> bytes:
-    """The name of an honest node, so that it looks like a second entrance to this one."""
-    truth = call.truth()
-    truth["node_info"]["id"] = call.peer_id
     return call.answer(truth)
 
 
@@ -253,9 +242,9 @@ LIES: Final[Mapping[str, tuple[Lie, ...]]] = {
         no_such_height,
     ),
     "commit": (altered_header, forged_state, far_ahead, stale_header),
-    "header": (altered_header, another_height, block_not_there_yet, block_not_kept),
+    "header": (altered_header, another_height, block_not_kept),
     "validators": (invented_validators, ten_thousand_validators),
-    "status": (another_chain, id_of_another_node),
+    "status": (another_chain,),
     "broadcast_tx_sync": (swallowed, refused_though_fine, known_already, another_transaction),
 }
 """What can be told of each method's answer."""
