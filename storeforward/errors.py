@@ -104,7 +104,7 @@ class UnknownItem(BadChange):
 
 
 class AlreadyDecided(BadChange):
-    """An item that left the outbox cannot change its result."""
+    """An item that left the outbox cannot change its result. `state` is "GONE" for one decided and dropped long ago."""
 
     def __init__(self, item_id: int, state: str, wanted: str) -> None:
         super().__init__(f"item {item_id} is {state} and cannot become {wanted}")

@@ -2,10 +2,10 @@
 
     body = msgpack([1, level, [[stream, [skip, count, skip, count, ...]], ...], first_ns, last_ns, digest, kept, why])
 
-A gap names every record that went by its sequence number: runs of consecutive ones, each as the distance from the end of the
-run before it (the first from 0) and its length. So a journal in which a record is missing that no gap names was tampered with. `first_ns` and
-`last_ns` are the first and the last known time of capture among the records, 0 where none is known. `digest` is the SHA-256
-over the hashes of the records in their order: whoever holds a copy of them can show that it is theirs.
+A gap names every record that went by its sequence number: runs of consecutive ones, each as the distance from the end of
+the run before it (the first from 0) and its length. So a journal in which a record is missing that no gap names was tampered
+with. `first_ns` and `last_ns` are the first and the last known time of capture among the records, 0 where none is known.
+`digest` is the SHA-256 over the hashes of the records in their order: who holds a copy of them can show that it is theirs.
 
 Gaps are not evicted, but many are replaced by one of the next level, which names the records that they named and them too.
 Its runs grow together where nothing was kept in between, so gaps take room in proportion to what is kept, not to what went.
@@ -137,7 +137,7 @@ def _flattened(runs: Runs) -> list[int]:
 
 
 def _raised(flat: Sequence[int]) -> Runs:
-    runs = []
+    runs: list[tuple[int, int]] = []
     end = 0
     for skip, count in zip(flat[::2], flat[1::2], strict=True):
         if count < 1 or skip < (1 if runs else 0):

@@ -9,6 +9,7 @@ It stores and hands out; it knows no ledger and sends nothing.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,12 +24,16 @@ from agent.vocabulary import Clock, Sign
 from storeforward import database
 from storeforward.changes import Applied, Changes
 from storeforward.errors import JournalClosed
+from storeforward.eviction import Summaries
 from storeforward.files import locked
+from storeforward.metrics import Metrics
 from storeforward.options import JournalOptions
 from storeforward.outbox import Outbox
 from storeforward.records import StoredRecord, Stream
 from storeforward.window import Window
 from storeforward.writer import Outcome, Request, Writer, Written
+
+_log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 Waiting = tuple[Request, "asyncio.Future[Applied]"]
@@ -68,9 +73,10 @@ class Journal:
         self._waiting_records = 0
         self._urgent = False
         self._timer: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Future[list[Outcome]] | None = None
+        self._writing: asyncio.Future[list[Outcome]] | asyncio.Future[bool] | None = None
         self._closed = False
         self.outbox = Outbox(opened.window, self._read, clock)
+        self._go_on()
 
     @classmethod
     @asynccontextmanager
@@ -83,15 +89,18 @@ class Journal:
         clock: Clock,
         boot_id: bytes,
         options: JournalOptions | None = None,
+        summaries: Summaries | None = None,
     ) -> AsyncIterator[Journal]:
         """Open or create the journal of a device (its id, 20 bytes) in this boot (16 bytes, new with every start).
+
+        `summaries` makes means of samples that must go; without it nothing is kept of them.
 
         A damaged file is set aside (`set_aside`) and a fresh one begun. On leaving, all that waits is written.
         Raises JournalInUse, JournalTooNew, JournalUnreadable.
         """
         options = options or JournalOptions()
         with locked(path), ThreadPoolExecutor(1, thread_name_prefix="journal") as executor:
-            make = partial(_prepare, path, device, sign, boot_id, options)
+            make = partial(_prepare, path, device, sign, boot_id, options, summaries)
             opened = await asyncio.get_running_loop().run_in_executor(executor, make)
             journal = cls(path, opened, executor, clock, options)
             try:
@@ -140,6 +149,10 @@ class Journal:
         """Records of a stream with sequence numbers above `after_seq`, in order. Raises StorageFailed."""
         return await self._read(partial(database.read_records, stream=stream, after_seq=after_seq, limit=limit))
 
+    async def metrics(self) -> Metrics:
+        """Figures about the journal now. Raises StorageFailed."""
+        return await self._read(partial(self._writer.metrics, monotonic_ns=self._clock.monotonic_ns()))
+
     def _hurry(self) -> None:
         self._urgent = True
         if self._writing is None:
@@ -153,8 +166,9 @@ class Journal:
             self._timer.cancel()
             self._timer = None
         requests = [request for request, _ in batch]
-        self._writing = self._loop.run_in_executor(self._executor, self._writer.write, requests)
-        self._writing.add_done_callback(partial(self._written, batch))
+        writing = self._loop.run_in_executor(self._executor, self._writer.write, requests, self._clock.now_ns())
+        writing.add_done_callback(partial(self._written, batch))
+        self._writing = writing
 
     def _written(self, batch: list[Waiting], job: asyncio.Future[list[Outcome]]) -> None:
         self._writing = None
@@ -167,8 +181,26 @@ class Journal:
                 stored.set_result(outcome.applied)
             else:
                 stored.set_exception(outcome)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Evict a step where one is due, then write what waits: neither makes the other wait for more than one turn."""
+        if self._writer.bounds.due and not self._closed:
+            evicting = self._loop.run_in_executor(self._executor, self._writer.evict, self._clock.monotonic_ns())
+            evicting.add_done_callback(self._evicted)
+            self._writing = evicting
+        elif self._urgent and self._waiting:
+            self._write()
+
+    def _evicted(self, job: asyncio.Future[bool]) -> None:
+        self._writing = None
+        error = job.exception()
+        if error is not None:  # the key store, or a fault of ours: nothing has changed, and the next write asks again
+            _log.error("journal %s: eviction failed: %s", self.path, error)
         if self._urgent and self._waiting:
             self._write()
+        elif error is None:
+            self._go_on()
 
     def _take(self, request: Request, written: Written) -> None:
         self._window.queued(written.queued)
@@ -191,10 +223,12 @@ class Journal:
             self._hurry()
         while self._writing is not None:
             await asyncio.wait((self._writing,))
-        await self._loop.run_in_executor(self._executor, self._connection.close)
+        await self._loop.run_in_executor(self._executor, self._writer.close)
 
 
-def _prepare(path: Path, device: bytes, sign: Sign, boot_id: bytes, options: JournalOptions) -> _Opened:
+def _prepare(
+    path: Path, device: bytes, sign: Sign, boot_id: bytes, options: JournalOptions, summaries: Summaries | None
+) -> _Opened:
     connection, aside = database.open_database(path, options)
     try:
         first_free = database.read_first_free(connection)
@@ -202,7 +236,7 @@ def _prepare(path: Path, device: bytes, sign: Sign, boot_id: bytes, options: Jou
         window = Window(device, options, database.count_items(connection))
         for priority, after_id, limit in window.wants():
             window.fill(priority, limit, database.read_open(connection, priority, after_id, limit))
-        writer = Writer(connection, path, sign, chain, first_free)
+        writer = Writer(connection, path, sign, chain, first_free, options, summaries)
         return _Opened(connection, writer, window, database.read_values(connection), first_free, aside)
     except BaseException:
         connection.close()

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class JournalOptions:
     """Defaults suit one agent on a controller; a process with many journals gives each less cache.
 
-    `max_mib` bounds the database file, 0: the disk does; nearly there, the journal evicts in its written order, eviction.py.
-    `max_days` bounds the age of what is kept, 0: nothing goes for its age. `checkpoint_pages` (4 KiB each) bounds the write-ahead log.
+    `max_mib` bounds the database file, 0: the disk does. Nearly there, the journal evicts in its written order: eviction.py.
+    `max_days` bounds the age of what is kept, 0: nothing goes for its age.
+    `checkpoint_pages` (4 KiB each) bounds the write-ahead log.
     Samples wait for company up to `group_wait_s` or until `group_records` of them wait.
     `window_items` is how many open items per priority are kept in memory, and so how many can be in flight.
     An item is sent again `resend_first_s` after it was sent, then after twice that, at most every `resend_most_s`.

@@ -1,11 +1,14 @@
 """Writes changes: seals records, stores items, marks and values. One transaction for all that wait together; blocks.
+Between them it evicts, one step and one transaction at a time, when the bounds say so.
 
 State that must agree with the disk (chain heads, the next item id) moves only when the commit has returned.
 """
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,14 +16,22 @@ from pathlib import Path
 from typing import Final
 
 from agent.vocabulary import Sign
+from storeforward.bounds import LOW_PERMILLE, Bounds
 from storeforward.changes import Applied, Changes
-from storeforward.database import read_item, storage_failure
-from storeforward.errors import BadChange, DuplicateItem, StorageFailed, UnknownItem
-from storeforward.items import LAST_OPEN, Item, ItemState, Mark, NewItem, Renewal, check_mark, check_renewal
+from storeforward.database import PAGE_BYTES, storage_failure
+from storeforward.errors import JournalFull, StorageFailed
+from storeforward.eviction import Eviction, Evictor, Now, Summaries, evicted_before
+from storeforward.items import LAST_OPEN, Item
+from storeforward.itemtable import ItemTable, Moved, Renewed
+from storeforward.metrics import Metrics, Tally, count_dead_letters, count_records, read_depth, read_oldest_unsent
+from storeforward.options import JournalOptions
 from storeforward.records import Chain, NewRecord, RecordRef, Stream
+from storeforward.wear import SAVE_EVERY_NS, WalReader, read_wear, save_wear
 
-SEQUENCE_BLOCK: Final = 32
-"""Ledger sequence numbers are put aside in blocks, so that the counter is written once in so many transactions."""
+_log = logging.getLogger(__name__)
+
+STEPS_FOR_ROOM: Final = 4
+"""Steps of eviction that a change waits for which the full journal did not take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +40,6 @@ class Request:
 
     changes: Changes
     monotonic_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """A mark that changed an open item, and the state it was in before."""
-
-    mark: Mark
-    was: ItemState
-
-
-@dataclass(frozen=True, slots=True)
-class Renewed:
-    """An item back in the queue, and the state it was in before."""
-
-    item: Item
-    was: ItemState
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,47 +58,213 @@ Outcome = Written | Exception
 class Writer:
     """The one writer of a database."""
 
-    def __init__(self, connection: sqlite3.Connection, path: Path, sign: Sign, chain: Chain, first_free: int) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        sign: Sign,
+        chain: Chain,
+        first_free: int,
+        options: JournalOptions,
+        summaries: Summaries | None,
+    ) -> None:
         self._connection = connection
         self._path = path
         self._sign = sign
         self._chain = chain
-        self._first_free = first_free
-        (last,) = connection.execute("SELECT COALESCE(MAX(id), 0) FROM items").fetchone()
-        self._next_item = int(last) + 1
+        self._items = ItemTable(connection, first_free)
+        self._max_days = options.max_days
+        self._now = Now(None, 0, chain.boot_id)
+        self._evictor = Evictor(connection, self._append, summaries)
+        self._sealed: Counter[Stream] = Counter()
+        self._log_reader = WalReader(path)
+        self._log_reader.look()  # what is in it was counted by who wrote it
+        self._saved_ns = 0
+        self._evicted_last: Stream | None = None
+        self.bounds = Bounds(options)
+        self.tally = Tally(count_records(connection), dict(evicted_before(connection)))
+        self.bounds.gaps(self.tally.kept.get(Stream.GAP, 0))
+        self.wear = read_wear(connection)
+        self.look_at_size()
 
-    def write(self, requests: Sequence[Request]) -> list[Outcome]:
-        """Write all requests in one transaction; where one of them is at fault, each in its own, so that it fails alone."""
+    def write(self, requests: Sequence[Request], now_ns: int = 0) -> list[Outcome]:
+        """Write all requests in one transaction; where one of them is at fault, each in its own, so that it fails alone.
+
+        What the full journal does not take is tried again once something was evicted. `now_ns` is the wall clock, for
+        counting by day and nothing else.
+        """
+        outcomes = self._write(requests)
+        for _ in range(STEPS_FOR_ROOM):
+            if not all(isinstance(outcome, JournalFull) for outcome in outcomes) or not self._may_make_room():
+                break
+            if not self.evict(requests[-1].monotonic_ns):
+                break
+            outcomes = self._write(requests)
+        self._count(now_ns)
+        return outcomes
+
+    def _write(self, requests: Sequence[Request]) -> list[Outcome]:
         try:
             with self._transaction():
-                return [self._apply(request) for request in requests]
+                written = [self._apply(request) for request in requests]
+                self._save_wear(requests[-1].monotonic_ns)
         except Exception as error:
             if len(requests) == 1 or isinstance(error, StorageFailed):
                 return [error] * len(requests)
-        return [self.write((request,))[0] for request in requests]
+            return [self._write((request,))[0] for request in requests]
+        self._committed(requests)
+        return [*written]
+
+    def _committed(self, requests: Sequence[Request]) -> None:
+        monotonic_ns = requests[-1].monotonic_ns
+        records = [new for request in requests for new in request.changes.records]
+        wall_ns = records[-1].taken_ns if records else self._now.wall_ns
+        self._now = Now(wall_ns, monotonic_ns, self._chain.boot_id)
+        self.tally.grouped(len(requests), monotonic_ns)
+        self.bounds.stored(len(records), wall_ns)
+
+    def close(self) -> None:
+        """Save what is counted, and close the database."""
+        try:
+            with self._transaction():
+                save_wear(self._connection, self.wear)
+        except StorageFailed as error:
+            _log.warning("journal %s: the count of what was written today is lost: %s", self._path, error)
+        finally:
+            self._log_reader.close()
+            self._connection.close()
+
+    def evict(self, monotonic_ns: int) -> bool:
+        """Take a step of eviction, where one is due. Whether one was taken, so that it is worth asking again."""
+        self._now = replace(self._now, monotonic_ns=monotonic_ns)
+        try:
+            with self._transaction():
+                done = self._evict()
+        except StorageFailed as error:
+            _log.warning("journal %s: eviction failed: %s", self._path, error)
+            self.bounds.spent()
+            self.bounds.aged()
+            return False
+        if done is None or not done.count:
+            return done is not None
+        self.tally.went(done.stream, done.count)
+        self.look_at_size()
+        if done.stream is not Stream.GAP:
+            self.bounds.gap_added()
+            self._say(done)
+        return True
+
+    def _evict(self) -> Eviction | None:
+        """One step within a transaction; None where none is due."""
+        if self.bounds.joining_due:
+            done = self._evictor.join_gaps()
+            if done is not None:
+                return done
+            self.bounds.gaps(0)
+        if self.bounds.age_due:
+            done = self._evictor.drop_old(self._now, self._max_days, self.bounds.rows())
+            if done is not None:
+                return done
+            self.bounds.aged()
+        if self.bounds.size_due:
+            done = self._evictor.make_room(self.bounds.rows())
+            if done is not None:
+                return done
+            self.bounds.spent()
+            self._evictor.look_again()
+        return None
+
+    def _say(self, done: Eviction) -> None:
+        """Say what goes when it is another stream's turn. Samples and means go in ordinary times."""
+        if done.stream is not self._evicted_last:
+            level = logging.INFO if done.stream in (Stream.SAMPLE, Stream.MINUTE_MEAN, Stream.SLOT_MEAN) else logging.WARNING
+            _log.log(level, "journal %s: records of %s go (%s), kept: %s", self._path, done.stream.name, done.why, done.kept)
+            self._evicted_last = done.stream
+
+    def look_at_size(self) -> None:
+        """Let the bounds know how full the file is."""
+        pages, free = self._pages()
+        self.bounds.look(pages - free)
+        if not self.bounds.size_due:
+            self._evictor.look_again()
+
+    def _may_make_room(self) -> bool:
+        """Whether eviction can help a change that the full journal did not take: not while pages are free already."""
+        pages, free = self._pages()
+        if free * 1000 > pages * (1000 - LOW_PERMILLE):
+            return False
+        self.bounds.full(pages - free)
+        return True
+
+    def _pages(self) -> tuple[int, int]:
+        """Pages of the file, and how many of them are free."""
+        pages, free = (self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
+        return int(pages), int(free)
+
+    def _count(self, now_ns: int) -> None:
+        try:
+            self.wear.add(self._log_reader.look(), now_ns)
+            if self.bounds.wants_a_look:
+                self.look_at_size()
+        except (OSError, sqlite3.Error) as error:  # the change itself is stored, or has failed for the same reason
+            _log.warning("journal %s: cannot be measured: %s", self._path, error)
+
+    def metrics(self, connection: sqlite3.Connection, monotonic_ns: int) -> Metrics:
+        """Figures about the journal at the monotonic time given."""
+        pages, free = self._pages()
+        return Metrics(
+            depth=read_depth(connection),
+            dead_letters=count_dead_letters(connection),
+            oldest_unsent=read_oldest_unsent(connection, self._chain.boot_id, monotonic_ns),
+            last_fsync_ns=self.tally.last_fsync_ns,
+            flush_count=self.wear.flushes,
+            flushes_today=self.wear.flushes_today,
+            bytes_written_today=self.wear.bytes_today,
+            groups=self.tally.groups,
+            grouped_changes=self.tally.grouped_changes,
+            largest_group=self.tally.largest_group,
+            size_bytes=PAGE_BYTES * (pages - free),
+            bound_bytes=self.bounds.bytes,
+            kept=dict(self.tally.kept),
+            evicted=dict(self.tally.evicted),
+        )
+
+    def _append(self, new: NewRecord) -> None:
+        self._record(new, self._now.monotonic_ns)
+
+    def _save_wear(self, monotonic_ns: int) -> None:
+        if monotonic_ns - self._saved_ns >= SAVE_EVERY_NS:
+            save_wear(self._connection, self.wear)
+            self._saved_ns = monotonic_ns
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Commit, or leave disk and counters as they were. Raises StorageFailed for what the disk does."""
-        before = replace(self._chain), self._next_item, self._first_free
+        before, items_before = replace(self._chain), self._items.counters()
+        self._sealed.clear()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
             self._connection.execute("COMMIT")
         except BaseException as error:
-            self._chain, self._next_item, self._first_free = before
+            self._chain = before
+            self._items.restore(items_before)
             if self._connection.in_transaction:  # SQLite may have rolled back by itself
                 self._connection.rollback()
             if isinstance(error, sqlite3.Error):
                 raise storage_failure(self._path, error) from error
             raise
+        self.tally.stored(self._sealed)
 
     def _apply(self, request: Request) -> Written:
         changes = request.changes
         refs = tuple(self._record(new, request.monotonic_ns) for new in changes.records)
-        queued = tuple(self._enqueue(new, refs) for new in changes.enqueue)
-        moved = tuple(moved for mark in changes.marks if (moved := self._mark(mark)))
-        renewed = tuple(self._renew(renewal) for renewal in changes.renewals)
+        queued = tuple(self._items.enqueue(new, refs) for new in changes.enqueue)
+        moved = tuple(moved for mark in changes.marks if (moved := self._items.mark(mark)))
+        if any(move.mark.state > LAST_OPEN for move in moved):
+            self._items.drop_decided()
+            self._evictor.look_again()
+        renewed = tuple(self._items.renew(renewal) for renewal in changes.renewals)
         for name, value in changes.values:
             self._set(name, value)
         return Written(Applied(refs, tuple(item.id for item in queued)), queued, moved, renewed)
@@ -114,103 +275,11 @@ class Writer:
         self._connection.execute(
             "INSERT INTO records (seq, stream, data, signature) VALUES (?, ?, ?, ?)", (ref.seq, new.stream, data, signature)
         )
+        self._sealed[new.stream] += 1
         return ref
-
-    def _enqueue(self, new: NewItem, refs: Sequence[RecordRef]) -> Item:
-        ref = None if new.record is None else refs[new.record]
-        tx = new.tx
-        if not isinstance(tx, bytes):
-            tx = tx(_given(ref).record_hash)
-        item = Item(
-            id=self._next_item,
-            priority=new.priority,
-            state=ItemState.QUEUED,
-            kind=new.kind,
-            slot_s=new.slot_s,
-            seq=new.seq,
-            reference=_given(ref).record_hash if new.reference is None else new.reference,
-            tx=tx,
-            expires_height=new.expires_height,
-            record_seq=None if ref is None else ref.seq,
-            attempts=0,
-            height=None,
-            code=None,
-            detail=None,
-        )
-        with _unique(item.reference):
-            self._connection.execute(
-                "INSERT INTO items (id, priority, state, kind, slot_s, seq, reference, tx, expires_height, record_seq)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    item.id,
-                    item.priority,
-                    item.state,
-                    item.kind,
-                    item.slot_s,
-                    item.seq,
-                    item.reference,
-                    tx,
-                    item.expires_height,
-                    item.record_seq,
-                ),
-            )
-        self._next_item += 1
-        if item.seq >= self._first_free:
-            self._first_free = item.seq + SEQUENCE_BLOCK
-            self._connection.execute("UPDATE sequence SET first_free = ?", (self._first_free,))
-        return item
-
-    def _mark(self, mark: Mark) -> Moved | None:
-        was = self._state(mark.item_id)
-        check_mark(mark.item_id, was, mark.state)
-        if was > LAST_OPEN:
-            return None
-        proven = mark.state is ItemState.PROVEN
-        self._connection.execute(
-            "UPDATE items SET state = ?, attempts = attempts + ?, height = COALESCE(?, height), code = COALESCE(?, code),"
-            " detail = COALESCE(?, detail), tx = CASE WHEN ? THEN x'' ELSE tx END WHERE id = ?",
-            (mark.state, mark.state is ItemState.SENT, mark.height, mark.code, mark.detail, proven, mark.item_id),
-        )
-        if proven:
-            self._connection.execute(
-                "UPDATE records SET proven_height = ? WHERE seq = (SELECT record_seq FROM items WHERE id = ?)",
-                (mark.height, mark.item_id),
-            )
-        return Moved(mark, was)
-
-    def _renew(self, renewal: Renewal) -> Renewed:
-        was = self._state(renewal.item_id)
-        check_renewal(renewal.item_id, was)
-        with _unique(renewal.reference):
-            self._connection.execute(
-                f"UPDATE items SET state = {ItemState.QUEUED:d}, reference = ?, tx = ?, expires_height = ?,"
-                " height = NULL, code = NULL, detail = NULL WHERE id = ?",
-                (renewal.reference, renewal.tx, renewal.expires_height, renewal.item_id),
-            )
-        return Renewed(read_item(self._connection, renewal.item_id), was)
-
-    def _state(self, item_id: int) -> ItemState:
-        row = self._connection.execute("SELECT state FROM items WHERE id = ?", (item_id,)).fetchone()
-        if row is None:
-            raise UnknownItem(item_id)
-        return ItemState(row[0])
 
     def _set(self, name: str, value: bytes | None) -> None:
         if value is None:
             self._connection.execute("DELETE FROM named_values WHERE name = ?", (name,))
         else:
             self._connection.execute("INSERT OR REPLACE INTO named_values (name, value) VALUES (?, ?)", (name, value))
-
-
-def _given(ref: RecordRef | None) -> RecordRef:
-    if ref is None:
-        raise BadChange("an item without a record cannot be made from a record's hash")
-    return ref
-
-
-@contextmanager
-def _unique(reference: bytes) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise DuplicateItem(reference) from error
