@@ -48,7 +48,7 @@ class NodeIdentity:
 class Answers:
     """The answers of one engine; several fronts may share them. Parameters have CometBFT's names.
 
-    The commits asked for last are kept encoded: every agent asks for every one of them.
+    The commits and headers asked for last are kept encoded: every agent asks for every one of them.
     """
 
     def __init__(self, engine: SoloEngine) -> None:
@@ -58,6 +58,7 @@ class Answers:
         self._genesis = encode({"genesis": engine.genesis.to_json()})
         self._validators = rpcjson.validators_to_json(engine.validators)
         self._commits: dict[tuple[int, bool], bytes] = {}
+        self._headers: dict[int, bytes] = {}
         self.evidence = EvidencePool(engine.store, engine.validators)
 
     def health(self) -> bytes:
@@ -107,12 +108,16 @@ class Answers:
             flag = "true" if canonical else "false"
             answer = f'{{"signed_header":{{"header":{meta.header},"commit":{meta.commit}}},"canonical":{flag}}}'.encode()
             self._commits[height, canonical] = answer
-            if len(self._commits) > _CACHED:
-                del self._commits[next(iter(self._commits))]
+            _forget_oldest(self._commits)
         return answer
 
     def header(self, height: int | None = None) -> bytes:
-        return f'{{"header":{self._meta(self._height(height)).header}}}'.encode()
+        height = self._height(height)
+        answer = self._headers.get(height)
+        if answer is None:
+            answer = self._headers[height] = f'{{"header":{self._meta(height).header}}}'.encode()
+            _forget_oldest(self._headers)
+        return answer
 
     def header_by_hash(self, hash: bytes = b"") -> bytes:
         height = self._store.height_of(hash)
@@ -243,6 +248,11 @@ class Answers:
             f"{which}_block_height": str(height),
             f"{which}_block_time": found[2],
         }
+
+
+def _forget_oldest(answers: dict[Any, bytes]) -> None:
+    if len(answers) > _CACHED:
+        del answers[next(iter(answers))]
 
 
 def _block_id(meta: BlockMeta) -> str:
