@@ -83,10 +83,11 @@ class KeyConfig:
 
 @dataclass(frozen=True, slots=True)
 class JournalConfig:
-    """Where the journal lies and what it may use. `max_mib` 0: the disk is the bound."""
+    """Where the journal lies and what it may use. `max_mib` 0: the disk is the bound; `max_days` 0: nothing is too old."""
 
     path: Path
     max_mib: Annotated[int, Between(0, 1_000_000)] = 1024
+    max_days: Annotated[int, Between(0, 36_500)] = 0
     cache_kib: Annotated[int, Between(32, 65_536)] = 256
     checkpoint_pages: Annotated[int, Between(8, 10_000)] = 256
     samples: Literal["slot", "all"] = "slot"

@@ -24,6 +24,7 @@ from agent.control import Controller
 from agent.journaling.explaining import Explanations
 from agent.journaling.keeping import Keeper
 from agent.journaling.recording import METER_STATE, Recorder
+from agent.journaling.summaries import MeansOfSamples
 from agent.keystore import FileKeyStore, KeyStore
 from agent.line.forwarding import Forwarder
 from agent.line.link import Link
@@ -126,6 +127,7 @@ class Agent:
         options = JournalOptions(
             cache_kib=config.cache_kib,
             max_mib=config.max_mib,
+            max_days=config.max_days,
             checkpoint_pages=config.checkpoint_pages,
             # What was handed in is looked for at both wakes of a slot; sooner than that nobody misses it.
             resend_first_s=max(60, self.timetable.duration_s),
@@ -138,6 +140,7 @@ class Agent:
             clock=self._clock,
             boot_id=self._boot_id,
             options=options,
+            summaries=MeansOfSamples(self.timetable.duration_s),
         )
         journal = await self._stack.enter_async_context(opening)
         try:

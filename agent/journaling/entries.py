@@ -35,6 +35,17 @@ def sample(reading: Reading, taken_ns: int) -> NewRecord:
     return _record(Stream.SAMPLE, taken_ns, [getattr(reading, name) for name in Reading.__slots__])
 
 
+def decode_sample(body: bytes) -> Reading:
+    """What `sample` wrote. Raises ValueError for other bytes."""
+    try:
+        values = msgpack.unpackb(body)
+        if not all(isinstance(value, int) for value in values):
+            raise ValueError(f"no sample: {values}")
+        return Reading(*values)
+    except (TypeError, msgpack.exceptions.UnpackException) as error:
+        raise ValueError(f"no sample: {error}") from error
+
+
 def order(payload: bytes, taken_ns: int) -> NewRecord:
     """The payload of the transaction, as signed."""
     return NewRecord(Stream.ORDER, taken_ns, payload)

@@ -328,14 +328,25 @@ def test_with_a_clock_that_was_never_set_slots_are_kept_and_not_reported(tmp_pat
     bench(tmp_path, test, set_clock=False)
 
 
-def test_with_a_full_disk_it_steers_on_and_says_so(tmp_path: Path) -> None:
+def test_with_a_disk_that_takes_nothing_it_steers_on_and_says_so(tmp_path: Path) -> None:
     async def test(b: Bench) -> None:
+        await b.journal._read(lambda connection: connection.execute("PRAGMA query_only = 1"))
         await until(b.clock, T0 + 10 * D + 5)
-        assert "full" in b.status.snapshot()[Trouble.JOURNAL].cause
+        assert "readonly" in b.status.snapshot()[Trouble.JOURNAL].cause
         assert b.heater.power_w == 1_000
         await until(b.clock, T0 + 11 * D + 5)
         assert b.heater.power_w == 0
         assert len(b.observer.history) == 11
+
+    bench(tmp_path, test, samples=True)
+
+
+def test_a_small_journal_gives_up_samples_and_keeps_every_slot(tmp_path: Path) -> None:
+    async def test(b: Bench) -> None:
+        await until(b.clock, T0 + 10 * D + 5)
+        assert Trouble.JOURNAL not in b.status
+        assert len(await b.journal.read_records(Stream.ENERGY, limit=1_000)) == len(b.observer.history)
+        assert (await b.journal.metrics()).evicted[Stream.SAMPLE] > 1_000
 
     bench(tmp_path, test, samples=True, max_mib=1)
 
