@@ -8,7 +8,7 @@ DAYS   ?= 2
 BENCHES := ledger node lightclient storeforward race
 
 .DEFAULT_GOAL := help
-.PHONY: help demo story test lint bench clean $(BENCHES:%=bench-%)
+.PHONY: help demo story test lint bench soak-storeforward clean $(BENCHES:%=bench-%)
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12

@@ -42,8 +42,8 @@ def make_life(tmp_path_factory: pytest.TempPathFactory) -> Life:
     return attempt(lambda: record_life(tmp_path_factory.mktemp("life"), SEED, CHANGES))
 
 
-def test_after_a_power_cut_exactly_the_durable_prefix_is_there(life: Life) -> None:
-    figures = cut_life(life, CUTS, silent).figures
+def test_after_a_power_cut_exactly_the_durable_prefix_is_there(life: Life, tmp_path: Path) -> None:
+    figures = cut_life(life, tmp_path, CUTS, silent).figures
     assert figures["cut points"] == CUTS
     assert figures["journals found that were written to and opened again"] > CUTS // 20
 
@@ -58,31 +58,31 @@ def without_syncs(life: Life, *, of_folder: bool) -> Life:
     return replace(life, entries=[entry if keeps(entry) else nothing for entry in life.entries])
 
 
-def test_a_disk_that_forgets_to_sync_is_found_out(life: Life) -> None:
+def test_a_disk_that_forgets_to_sync_is_found_out(life: Life, tmp_path: Path) -> None:
     with pytest.raises(Violation, match=r"change|damaged|record|open"):
-        cut_life(without_syncs(life, of_folder=False), 100, silent)
+        cut_life(without_syncs(life, of_folder=False), tmp_path, 100, silent)
 
 
-def test_a_folder_that_is_never_synced_is_found_out(life: Life) -> None:
+def test_a_folder_that_is_never_synced_is_found_out(life: Life, tmp_path: Path) -> None:
     with pytest.raises(Violation, match=r"were acknowledged, the journal has 0"):
-        cut_life(without_syncs(life, of_folder=True), 100, silent)
+        cut_life(without_syncs(life, of_folder=True), tmp_path, 100, silent)
 
 
-def test_a_lost_acknowledgement_is_found_out(life: Life) -> None:
+def test_a_lost_acknowledgement_is_found_out(life: Life, tmp_path: Path) -> None:
     early = replace(life, acknowledged=[min(number + 3, CHANGES) for number in life.acknowledged])
     with pytest.raises(Violation, match="were acknowledged, the journal has"):
-        cut_life(early, CUTS, silent)
+        cut_life(early, tmp_path, CUTS, silent)
 
 
-def test_a_violation_says_how_to_see_it_again(life: Life) -> None:
-    early = replace(life, acknowledged=[CHANGES] * len(life.acknowledged))
+def test_a_violation_says_where_it_was_and_keeps_what_was_found(life: Life, tmp_path: Path) -> None:
+    late = replace(life, acknowledged=[0] * 2_000 + [CHANGES] * len(life.acknowledged))
     seen = []
     for _ in range(2):
         with pytest.raises(Violation) as raised:
-            cut_life(early, 50, silent)
-        seen.append(str(raised.value))
+            cut_life(late, tmp_path, CUTS, silent)
+        seen.append((str(raised.value), (tmp_path / "found" / "journal.db").read_bytes()))
     assert seen[0] == seen[1]
-    assert f"seed {SEED}, cut after entry" in seen[0]
+    assert f"seed {SEED}, cut after entry 2" in seen[0][0]
 
 
 def tampered(records: list[StoredRecord], place: int, **changes: object) -> str | None:
@@ -91,7 +91,7 @@ def tampered(records: list[StoredRecord], place: int, **changes: object) -> str 
 
 
 def test_a_record_that_is_not_the_devices_own_is_found_out(life: Life) -> None:
-    records = life.records
+    records = life.truth.records
     signed = next(place for place, stored in enumerate(records) if place > 5 and stored.signature is not None)
     sample = next(place for place, stored in enumerate(records) if place > 5 and stored.signature is None)
     assert ChainCheck(KEY.public_key()).take(records) is None

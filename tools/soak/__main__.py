@@ -1,4 +1,5 @@
-"""All campaigns that try to make the journal lose something. The first thing lost ends the run with 1 and how to see it again.
+"""All campaigns that try to make the journal lose something. The first thing lost ends the run with 1, and what was
+found is kept in build/soak.
 
     python -m tools.soak [--quick] [--seed N] [--only CAMPAIGN ...] [--folder DIR]
 
@@ -9,6 +10,8 @@ run ends with 3 after the other campaigns.
 from __future__ import annotations
 
 import argparse
+import logging
+import shutil
 import sys
 import tempfile
 import time
@@ -17,8 +20,8 @@ from pathlib import Path
 from typing import Final
 
 from tools.console import ExitCode
-from tools.soak import coldstart, kills, powercuts, secondprocess
-from tools.soak.campaign import Outcome, Unavailable, Violation
+from tools.soak import coldstart, ext4cuts, kills, powercuts, secondprocess
+from tools.soak.campaign import DIRECTORY, Outcome, Unavailable, Violation
 
 Campaign = Callable[[Path, int, bool, Callable[[str], None]], Outcome]
 CAMPAIGNS: Final[dict[str, Campaign]] = {
@@ -26,6 +29,9 @@ CAMPAIGNS: Final[dict[str, Campaign]] = {
     coldstart.CAMPAIGN: lambda folder, seed, quick, tell: coldstart.run(folder, seed, 3 if quick else 20),
     powercuts.CAMPAIGN: lambda folder, seed, quick, tell: powercuts.run(
         folder, seed, 1_000 if quick else 10_000, 500 if quick else 1_500, tell
+    ),
+    ext4cuts.CAMPAIGN: lambda folder, seed, quick, tell: ext4cuts.run(
+        folder, seed, 50 if quick else 1_000, 60 if quick else 400, tell
     ),
     kills.CAMPAIGN: lambda folder, seed, quick, tell: kills.run(folder, seed, 30 if quick else 510, tell),
 }
@@ -38,14 +44,15 @@ def main() -> int:
     parser.add_argument("--only", choices=CAMPAIGNS, nargs="+", default=list(CAMPAIGNS), help="these campaigns alone")
     parser.add_argument("--folder", type=Path, help="where journals are written (default: the system's temporary folder)")
     args = parser.parse_args()
+    logging.getLogger("aiohttp.server").disabled = True  # it logs each client that dies in the middle of a word
     code = ExitCode.OK
     for name in args.only:
         started_s = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="homewatt-soak-", dir=args.folder) as folder:
             try:
-                outcome = CAMPAIGNS[name](Path(folder), args.seed, args.quick, lambda line: _tell(line))
+                outcome = CAMPAIGNS[name](Path(folder), args.seed, args.quick, _tell)
             except Violation as violation:
-                print(f"VIOLATION {violation}\n  next: python -m tools.soak --only {name} --seed {args.seed}", flush=True)
+                print(f"VIOLATION {violation}\n  next: look at {_keep(Path(folder), name)}", flush=True)
                 return ExitCode.DEFECT
             except Unavailable as lacking:
                 print(f"{name}: left out: {lacking}", flush=True)
@@ -53,6 +60,12 @@ def main() -> int:
                 continue
         print(f"{outcome.table()}\n  {outcome.write()}, {time.monotonic() - started_s:.0f} s", flush=True)
     return code
+
+
+def _keep(folder: Path, name: str) -> Path:
+    """Copy what a campaign left to where it stays; files with holes are big, so they are packed."""
+    DIRECTORY.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.make_archive(str(DIRECTORY / f"violation-{name}"), "gztar", folder))
 
 
 def _tell(line: str) -> None:

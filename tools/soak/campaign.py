@@ -1,4 +1,4 @@
-"""What all campaigns share: a violation ends the run and says how to see it again; figures become a table and a JSON file."""
+"""What all campaigns share: a violation ends the run and what was found is kept; figures become a table and a JSON file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DEVICE: Final = bytes(range(20))
 
 
 class Violation(Exception):
-    """The journal broke a promise."""
+    """The journal broke a promise. What was found lies in the campaign's folder."""
 
     retry = False
 

@@ -47,7 +47,8 @@ class Disk:
         self._files: dict[int, _File] = {}
         self._names: dict[str, _File] = {}
         self._durable_names: dict[str, _File] = {}
-        self._pending_names: list[_Naming] = []
+        self._pending_names: list[tuple[_Naming, ...]] = []
+        """A rename is one of them: it is carried out whole or not at all."""
 
     def take(self, entry: Entry) -> None:
         """One more operation has returned."""
@@ -61,7 +62,8 @@ class Disk:
             case Operation.UNLINK:
                 self._rename(_Naming(entry.name, None))
             case Operation.SYNC if entry.inode == self._folder_inode:
-                _carry_out_names(self._pending_names, self._durable_names)
+                for changes in self._pending_names:
+                    _carry_out_names(changes, self._durable_names)
                 self._pending_names.clear()
             case Operation.SYNC:
                 self._files[entry.inode].sync()
@@ -76,7 +78,7 @@ class Disk:
 
     def _rename(self, *changes: _Naming) -> None:
         _carry_out_names(changes, self._names)
-        self._pending_names.extend(changes)
+        self._pending_names.append(changes)
 
     def running(self) -> dict[str, bytes]:
         """The folder as the running system sees it."""
@@ -91,7 +93,8 @@ class Disk:
     def cut(self, chance: Random) -> dict[str, bytes]:
         """The folder as it may be found after a power cut at this moment."""
         names = dict(self._durable_names)
-        _carry_out_names(self._pending_names[: chance.randint(0, len(self._pending_names))], names)
+        for changes in self._pending_names[: chance.randint(0, len(self._pending_names))]:
+            _carry_out_names(changes, names)
         luck = chance.choice((0.0, 0.3, 0.7, 0.95, 1.0))  # so that almost nothing, and almost everything, come up too
         return {name: _survivor(file, luck, chance) for name, file in sorted(names.items())}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Final
@@ -25,6 +26,8 @@ JOURNAL: Final = "journal.db"
 ACKNOWLEDGED: Final = "acknowledged"
 OPTIONS: Final = JournalOptions(checkpoint_pages=48, group_wait_s=0.002, group_records=20, window_items=100_000)
 """A short write-ahead log, so that there are many checkpoints; and all open items in view, so that all can be compared."""
+SESSIONS: Final = ((0.4, "clean"), (0.55, "abrupt"), (0.8, "abrupt"), (1.0, "clean"))
+"""Share of the workload at which a process ends, and how: with the journal closed, or just gone."""
 LARGEST_BURST: Final = 25
 
 
@@ -39,9 +42,11 @@ def reached(journal: Journal, records: list[StoredRecord]) -> int:
     return max(last, int(journal.values.get(NUMBER, b"0")))
 
 
-async def live(folder: Path, seed: int, until: int, *, abrupt: bool) -> None:
-    """Go on with the workload where the journal stands, up to change `until`; `abrupt` leaves without closing anything."""
-    acknowledged = os.open(folder / ACKNOWLEDGED, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+async def live(folder: Path, seed: int, until: int, acknowledge: Callable[[int], None], *, abrupt: bool) -> None:
+    """Go on with the workload where the journal stands, up to change `until`; `abrupt` leaves without closing anything.
+
+    `acknowledge` is called with the number of each change whose `apply` has returned.
+    """
     opening = Journal.open(
         folder / JOURNAL, device=DEVICE, sign=KEY.sign, clock=SystemClock(), boot_id=bytes(16), options=OPTIONS
     )
@@ -53,7 +58,7 @@ async def live(folder: Path, seed: int, until: int, *, abrupt: bool) -> None:
 
         async def change(number: int) -> None:
             await journal.apply(workload.next())
-            os.write(acknowledged, b"%d\n" % number)
+            acknowledge(number)
 
         pace = Random(f"pace {seed} {start}")
         number = start + 1
@@ -63,12 +68,16 @@ async def live(folder: Path, seed: int, until: int, *, abrupt: bool) -> None:
             number += burst
         if abrupt:
             os._exit(0)
-    os.close(acknowledged)
 
 
 def main() -> None:
     folder, seed, until, end = sys.argv[1:]
-    asyncio.run(live(Path(folder), int(seed), int(until), abrupt=end == "abrupt"))
+    acknowledged = os.open(Path(folder) / ACKNOWLEDGED, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def acknowledge(number: int) -> None:
+        os.write(acknowledged, b"%d\n" % number)
+
+    asyncio.run(live(Path(folder), int(seed), int(until), acknowledge, abrupt=end == "abrupt"))
 
 
 if __name__ == "__main__":
