@@ -12,7 +12,14 @@ from typing import Final
 
 from agent.vocabulary import Clock
 from lightclient.blocks import ExecTxResult, Header
-from lightclient.errors import LightClientError, NodeError, NothingCommitted
+from lightclient.errors import (
+    DamagedStore,
+    HeaderUnknown,
+    LightClientError,
+    NodeError,
+    NothingCommitted,
+    UnderAttack,
+)
 from lightclient.follower import Follower
 from lightclient.nodes import Alarm, Nodes, worst
 from lightclient.options import Options, TrustAnchor
@@ -27,6 +34,8 @@ FIRST_PROVABLE: Final = 2
 """Height of the first header that commits to a state."""
 BROADCAST_TO: Final = 2
 """Nodes that are handed each transaction: one that swallows it does no harm."""
+FURTHEST_BACK: Final = 1_000
+"""How far below what is kept an answer may lead: each height costs a call, and a node may name any."""
 
 
 class LightClient:
@@ -43,7 +52,7 @@ class LightClient:
             raise ValueError("a light client has a primary and two witnesses, unless there is a single operator")
         self._nodes = Nodes(nodes, options.chain_id, clock)
         self._follower = Follower(self._nodes, anchor, options, clock, store)
-        self._events_seen = (self._nodes.primary, 0)
+        self._events_seen: dict[str, int] = {}
         self.proofs_verified = 0
 
     @property
@@ -76,8 +85,7 @@ class LightClient:
         Raises NodeError, VerificationError, NotCrossChecked, NodeBehind, UnderAttack, DamagedStore, and StaleHeader where the
         header holds but is older than freshness_ns; it is remembered all the same.
         """
-        primary = self._nodes.primary
-        self._events_seen = (primary, primary.transport.block_events)
+        self._events_seen = {node.name: node.transport.block_events for node in self._nodes.everyone}
         return await self._follower.update()
 
     async def header_at(self, height: int) -> Header:
@@ -94,21 +102,27 @@ class LightClient:
     async def get_many(self, keys: Sequence[bytes], header: Header | None = None) -> list[Proven]:
         """What the keys held, proven against `header`, which update() returned, or against the newest verified one.
 
-        Raises NodeError, ProofError, UnderAttack, and NothingCommitted before there is a verified header above height 1.
+        Raises NodeError, ProofError, UnderAttack, DamagedStore; NothingCommitted before there is a verified header above
+        height 1; StaleHeader where no `header` is named and the newest verified one is too old to act upon.
         """
-        self._follower.refuse_under_attack()
+        await self._follower.refuse_under_attack()
         against = header if header is not None else self.verified
         if against is None or against.height < FIRST_PROVABLE:
             raise NothingCommitted(f"no state is proven before the header at height {FIRST_PROVABLE}")
+        if header is None:
+            self._follower.refuse_stale(against)
         return await self._nodes.ask(lambda node: self._prove_all(node, keys, against))
 
     async def prove_tx(self, tx_hash: bytes) -> ProvenTx:
-        """The transaction and its place in a verified block. Raises as `header_at` does, NodeError and ProofError."""
-        self._follower.refuse_under_attack()
+        """The transaction and its place in a verified block.
+
+        Raises NodeError, ProofError, UnderAttack, DamagedStore; HeaderUnknown where no node names a block whose header holds.
+        """
+        await self._follower.refuse_under_attack()
 
         async def ask(node: Provider) -> ProvenTx:
             answer = await node.tx(tx_hash)
-            return prove_tx(answer, tx_hash, await self.header_at(answer.height))
+            return prove_tx(answer, tx_hash, await self._header_named(answer.height))
 
         proven = await self._nodes.ask(ask)
         self.proofs_verified += 1
@@ -120,7 +134,6 @@ class LightClient:
         Code, data and gas are covered; logs and events are not, and are not returned. Raises as `header_at` does, and
         ProofError.
         """
-        self._follower.refuse_under_attack()
         above = await self.header_at(height + 1)
 
         async def ask(node: Provider) -> tuple[ExecTxResult, ...]:
@@ -133,9 +146,9 @@ class LightClient:
     async def broadcast(self, tx: bytes) -> CheckOutcome:
         """Hand a transaction to two nodes; accepted by one is accepted. Known already is no failure.
 
-        Raises NodeError where no node took it, and UnderAttack.
+        Raises NodeError where no node took it, UnderAttack and DamagedStore.
         """
-        self._follower.refuse_under_attack()
+        await self._follower.refuse_under_attack()
         outcomes: list[CheckOutcome] = []
         failures: list[LightClientError] = []
         for node in self._nodes.in_turn():
@@ -152,8 +165,17 @@ class LightClient:
 
     async def wait_block(self) -> None:
         """Wait for a wake-up since the last update() began. A lost or lying node gives none: the caller sets a time-out."""
-        primary, (waited_for, seen) = self._nodes.primary, self._events_seen
-        await primary.transport.wait_block(seen if waited_for is primary else primary.transport.block_events)
+        primary = self._nodes.primary
+        await primary.transport.wait_block(self._events_seen.get(primary.name, 0))
+
+    async def _header_named(self, height: int) -> Header:
+        """The header of a height that some node named; nobody else is blamed on its word, nor it for what others lack."""
+        try:
+            return await self._follower.header_at(height, FURTHEST_BACK)
+        except (UnderAttack, DamagedStore, HeaderUnknown):
+            raise
+        except LightClientError as error:
+            raise HeaderUnknown(height, str(error)) from error
 
     async def _prove_all(self, node: Provider, keys: Sequence[bytes], header: Header) -> list[Proven]:
         answers = await asyncio.gather(*(self._prove(node, key, header) for key in keys), return_exceptions=True)

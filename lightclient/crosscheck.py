@@ -1,32 +1,26 @@
 """Asking the witnesses whether they see the same chain, and what follows when one does not.
 
 A header that verifies and that no witness confirms is not believed. A witness that contradicts has to show a chain that
-verifies; when it does, somebody signed twice: evidence goes to both sides and the client halts. Source: CometBFT v0.38
+verifies; when it does, somebody signed twice, and the client has to halt (halt.py). Source: CometBFT v0.38
 light/detector.go, detectDivergence; light client specification, detection.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from agent.vocabulary import Clock
 from lightclient import hashing
 from lightclient.blocks import LightBlock
 from lightclient.detector import Divergence, Examination, latest_conflicts
 from lightclient.errors import HeightTooHigh, LightClientError, NodeError, NotCrossChecked, VerificationError
-from lightclient.evidence import AttackEvidence, evidence_hash, make_evidence, to_json
 from lightclient.nodes import Nodes
 from lightclient.options import Options
 from lightclient.provider import Provider
-from lightclient.store import AttackRecord
 
 ASK_AGAIN_S: Final = 0.5
 """How soon a witness that lags is asked again."""
-
-_log = logging.getLogger(__name__)
 
 
 class Search(Protocol):
@@ -45,30 +39,37 @@ async def carry_out(search: Search, provider: Provider) -> None:
 
 
 class AttackSeen(Exception):
-    """Carries a proven attack to the client, which remembers it before it halts."""
+    """Carries a proven attack to the client, which remembers it before it does anything else.
 
-    def __init__(self, record: AttackRecord) -> None:
-        super().__init__(record.kind)
-        self.record = record
+    accused: the node whose blocks the divergence holds against. witness: the one that contradicted. now_ns: what both chains
+    were verified with.
+    """
+
+    def __init__(self, divergence: Divergence, accused: Provider, witness: Provider, now_ns: int) -> None:
+        super().__init__(f"{accused.name} and {witness.name} part at height {divergence.conflicting.height}")
+        self.divergence = divergence
+        self.accused = accused
+        self.witness = witness
+        self.now_ns = now_ns
 
 
 class CrossCheck:
     """The witnesses' part. It keeps nothing; what was proven leaves it as AttackSeen."""
 
-    def __init__(self, nodes: Nodes, options: Options, clock: Clock) -> None:
+    def __init__(self, nodes: Nodes, options: Options) -> None:
         self._nodes = nodes
         self._options = options
-        self._clock = clock
 
     async def confirm(self, trace: Sequence[LightBlock], primary: Provider, now_ns: int) -> None:
         """Return when at least one witness shows the last block of `trace`, and none another that verifies.
 
-        trace: what `primary` had verified, from what was trusted before on. Raises NotCrossChecked, AttackSeen.
+        trace: what `primary` had verified, from what was trusted before on. Raises NotCrossChecked, AttackSeen, and NodeError
+        where the primary does not say who it is.
         """
         if len(self._nodes) == 1:
             return  # single_operator: the owner said that there is nobody to ask
         target, causes, confirmed = trace[-1], dict[str, str](), False
-        witnesses = await self._distinct(self._nodes.but(primary), causes)
+        witnesses = await self._distinct(primary, causes)
         answers = await asyncio.gather(*(self._other_block(witness, target) for witness in witnesses), return_exceptions=True)
         for witness, answer in zip(witnesses, answers, strict=True):
             if answer is None:
@@ -84,10 +85,22 @@ class CrossCheck:
         if not confirmed:
             raise NotCrossChecked(target.height, causes)
 
-    async def _distinct(self, witnesses: Sequence[Provider], causes: dict[str, str]) -> list[Provider]:
-        """Those that are nodes of their own. One after the other: of two with one id, always the same one stays."""
+    async def examine(self, trace: Sequence[LightBlock], other: LightBlock, source: Provider, now_ns: int) -> Divergence:
+        """Where the chain of `source`, which shows `other`, parts from the trace. Raises NodeError, VerificationError."""
+        examination = Examination(trace, other, self._options, now_ns)
+        await carry_out(examination, source)
+        return examination.divergence
+
+    async def mirror(self, attack: AttackSeen) -> Divergence:
+        """The same attack, as if the witness had been followed. Raises NodeError, VerificationError."""
+        seen = attack.divergence
+        return await self.examine(seen.source_trace, seen.conflicting, attack.accused, attack.now_ns)
+
+    async def _distinct(self, primary: Provider, causes: dict[str, str]) -> list[Provider]:
+        """The witnesses that are nodes of their own. One after the other: of two with one id, always the same one stays."""
+        await self._nodes.introduce(primary)
         distinct = []
-        for witness in witnesses:
+        for witness in self._nodes.but(primary):
             try:
                 await self._nodes.introduce(witness)
                 distinct.append(witness)
@@ -98,7 +111,8 @@ class CrossCheck:
 
     async def _other_block(self, witness: Provider, target: LightBlock) -> LightBlock | None:
         """None where the witness shows the same header, else the block that contradicts. Raises LightClientError."""
-        patience_s = self._options.witness_patience_ns / 1e9
+        loop = asyncio.get_running_loop()
+        patient_until_s = loop.time() + self._options.witness_patience_ns / 1e9
         while True:
             try:
                 header = await witness.header(target.height)
@@ -108,13 +122,12 @@ class CrossCheck:
                 latest = await witness.latest()
                 if latest_conflicts(target.header, latest.header):
                     return await witness.with_validators(latest)
-                if patience_s <= 0:
+                if loop.time() >= patient_until_s:
                     raise
             else:
                 if hashing.header_hash(header) == target.signed_header.hash:
                     return None
                 return await witness.light_block(target.height)
-            patience_s -= ASK_AGAIN_S
             await asyncio.sleep(ASK_AGAIN_S)
 
     async def _contradicted(
@@ -126,34 +139,4 @@ class CrossCheck:
         except (NodeError, VerificationError) as error:
             self._nodes.blame(witness, error)
             return f"shows another header, which does not verify: {error}"
-        raise AttackSeen(await self.report(divergence, primary, witness, now_ns))
-
-    async def examine(self, trace: Sequence[LightBlock], other: LightBlock, source: Provider, now_ns: int) -> Divergence:
-        """Where the chain of `source`, which shows `other`, parts from the trace. Raises NodeError, VerificationError."""
-        examination = Examination(trace, other, self._options, now_ns)
-        await carry_out(examination, source)
-        return examination.divergence
-
-    async def report(self, divergence: Divergence, primary: Provider, witness: Provider, now_ns: int) -> AttackRecord:
-        """Form evidence against either side, and send each to everybody but the accused."""
-        against_primary = make_evidence(divergence)
-        await self._send(against_primary, [node for node in self._nodes.everyone if node is not primary])
-        sent: list[dict[str, Any]] = [to_json(against_primary)]
-        try:
-            mirrored = await self.examine(divergence.source_trace, divergence.conflicting, primary, now_ns)
-        except (NodeError, VerificationError) as error:
-            _log.warning("no evidence against %s: %s", witness.name, error)  # the primary has gone silent: it was the liar
-        else:
-            against_witness = make_evidence(mirrored)
-            await self._send(against_witness, [node for node in self._nodes.everyone if node is not witness])
-            sent.append(to_json(against_witness))
-        height = divergence.conflicting.height
-        names = (primary.name, witness.name)
-        return AttackRecord(str(against_primary.kind), height, names, self._clock.now_ns(), tuple(sent))
-
-    async def _send(self, evidence: AttackEvidence, receivers: Sequence[Provider]) -> None:
-        for receiver in receivers:
-            try:
-                await receiver.report(to_json(evidence), evidence_hash(evidence))
-            except NodeError as error:
-                _log.warning("%s did not take the evidence: %s", receiver.name, error)
+        raise AttackSeen(divergence, primary, witness, now_ns)

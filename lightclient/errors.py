@@ -30,6 +30,7 @@ LightClientError
 ├── NotCrossChecked          the header verifies, and no witness confirms it
 ├── UnderAttack              two nodes show headers that both verify: evidence was sent, nothing is believed any more
 ├── StaleHeader              the newest header verifies, and is too old to act upon
+├── HeaderUnknown            an answer is about a height whose header cannot be had
 ├── NothingCommitted         no state is proven yet: that takes a verified header above height 1
 ├── AnchorError              a signed anchor that must not be taken
 │   ├── MalformedAnchor      bytes that are not a signed anchor
@@ -42,9 +43,11 @@ LightClientError
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from lightclient.rfc3339 import format_ns
+
+SHOWN_CHARS: Final = 128
 
 
 class LightClientError(Exception):
@@ -293,9 +296,8 @@ class UnderAttack(LightClientError):
     """Two nodes show headers of one height that both verify. Only an anchor that the society signed ends this."""
 
     def __init__(self, attack: str, height: int, nodes: tuple[str, str]) -> None:
-        super().__init__(
-            f"{attack} attack at height {height}: {nodes[0]} and {nodes[1]} show headers that both verify; evidence was sent"
-        )
+        shown = f"{nodes[0]} and {nodes[1]} show headers" if nodes[0] != nodes[1] else f"{nodes[0]} shows two headers"
+        super().__init__(f"{attack} attack at height {height}: {shown} that both verify; evidence was sent")
         self.attack = attack
         self.height = height
         self.nodes = nodes
@@ -317,6 +319,17 @@ class NothingCommitted(LightClientError):
     """No state is proven yet: the state at height H is proven by header H + 1, and there is no such header above 1."""
 
     retry = True
+
+
+class HeaderUnknown(LightClientError):
+    """An answer is about a height whose header cannot be had. Who answered may be ahead of the others, or may lie."""
+
+    retry = True
+
+    def __init__(self, height: int, cause: str) -> None:
+        super().__init__(f"header {height} cannot be had: {cause}")
+        self.height = height
+        self.cause = cause
 
 
 class AnchorError(LightClientError):
@@ -370,4 +383,6 @@ def _seconds(duration_ns: int) -> str:
 
 
 def _shown(value: object) -> str:
-    return value.hex() if isinstance(value, bytes) else str(value)
+    """Bytes in hex; of what a node made long, the beginning."""
+    text = value.hex() if isinstance(value, bytes) else str(value)
+    return text if len(text) <= SHOWN_CHARS else f"{text[:SHOWN_CHARS]}…"

@@ -1,7 +1,7 @@
-"""Following one chain: what is trusted, how it grows, and when it stops being believed.
+"""Following one chain: what is trusted, and how it grows.
 
 A thin shell: verifier.py judges headers, bisection.py says which to fetch, crosscheck.py asks the witnesses, nodes.py knows
-whom to ask. This module fetches, orders and remembers, and halts when an attack was proven.
+whom to ask, halt.py ends it when an attack was proven. This module fetches, orders and remembers.
 """
 
 from __future__ import annotations
@@ -19,19 +19,21 @@ from lightclient.crosscheck import AttackSeen, CrossCheck, carry_out
 from lightclient.errors import (
     ConflictingHeader,
     DamagedStore,
+    HeaderUnknown,
     HeightTooHigh,
     LightClientError,
     NodeBehind,
+    NodeError,
     StaleHeader,
-    UnderAttack,
     VerificationError,
 )
+from lightclient.halt import Halt
 from lightclient.hashing import header_hash
-from lightclient.nodes import Nodes, worst
+from lightclient.nodes import Nodes
 from lightclient.options import Options, TrustAnchor
 from lightclient.provider import Provider
 from lightclient.state import SYNCED, LightState, Situation, situation_after
-from lightclient.store import AttackRecord, LightStore
+from lightclient.store import LightStore
 from lightclient.verifier import Invalid, verify_anchor
 
 _NOT_STARTED = Situation(LightState.BEHIND, "nothing was verified yet since the start", "wait for the first update")
@@ -43,13 +45,14 @@ class Follower:
 
     def __init__(self, nodes: Nodes, anchor: TrustAnchor, options: Options, clock: Clock, store: LightStore) -> None:
         self._nodes = nodes
-        self._check = CrossCheck(nodes, options, clock)
+        self._check = CrossCheck(nodes, options)
+        self._halt = Halt(nodes, self._check, clock, store)
         self._anchor = anchor
         self._options = options
         self._clock = clock
         self._store = store
+        self._signed: TrustAnchor | None = None
         self._trusted: LightBlock | None = None
-        self._attack: AttackRecord | None = None
         self._updating = asyncio.Lock()
         self.situation = _NOT_STARTED
         self.headers_verified = 0
@@ -59,77 +62,69 @@ class Follower:
         """The newest header that is verified and confirmed; None before the first update."""
         return self._trusted.header if self._trusted is not None else None
 
-    def refuse_under_attack(self) -> None:
-        """Raise UnderAttack where an attack was proven: nothing that a node says is believed any more."""
-        if self._attack is not None:
-            raise UnderAttack(self._attack.kind, self._attack.height, self._attack.nodes)
+    async def refuse_under_attack(self) -> None:
+        """Raise UnderAttack where an attack was proven: nothing that a node says is believed any more. Raises DamagedStore."""
+        await self._halt.refuse()
+
+    def refuse_stale(self, header: Header) -> None:
+        """Raise StaleHeader for one that is too old to act upon."""
+        age_ns = self._now_ns() - header.time_ns
+        if age_ns > self._options.freshness_ns:
+            raise StaleHeader(header.height, age_ns, self._options.freshness_ns)
 
     async def update(self) -> Header:
         """The newest header; see LightClient.update."""
         async with self._updating:
             try:
-                header = await self._update()
+                await self._halt.refuse_until_anchored()
+                trusted = await self._start()
+                rules.check_trusting_period(trusted.header, self._options, self._now_ns())
+                header = await self._nodes.ask(lambda node: self._newest(node, self._trusted or trusted))
+                await self._halt.refuse()  # another task may have seen an attack meanwhile
             except LightClientError as error:
                 self.situation = situation_after(error)
                 raise
             self.situation = SYNCED
             return header
 
-    async def header_at(self, height: int) -> Header:
-        """The header of any height up to the newest; see LightClient.header_at."""
+    async def header_at(self, height: int, most_back: int | None = None) -> Header:
+        """The header of any height up to the newest; see LightClient.header_at.
+
+        most_back: how far below what is kept it may lie; each height there costs a call. Raises HeaderUnknown beyond.
+        """
+        await self.refuse_under_attack()
         newest = self.verified or await self.update()
         if height > newest.height:
             newest = await self.update()
         if not 1 <= height <= newest.height:
             raise HeightTooHigh(height)
-        async with self._updating:
-            below = await self._store.at_or_below(height)
-            if below is None:
-                return await self._backwards(await self._store.lowest() or await self._start(), height)
-            if below.height == height:
-                return below.header
-            return await self._nodes.ask(lambda node: self._forwards(node, below, height))
+        below = await self._store.at_or_below(height)
+        if below is None:
+            lowest = await self._store.lowest() or self._trusted
+            return await self._backwards(lowest.header if lowest is not None else newest, height, most_back)
+        if below.height == height:
+            return below.header
+        return await self._nodes.ask(lambda node: self._forwards(node, below, height))
 
-    async def _update(self) -> Header:
-        trusted = await self._start()
-        # Known time only moves forward: a clock that fell back does not make old headers young again.
-        now_ns = max(self._clock.now_ns(), trusted.header.time_ns)
-        rules.check_trusting_period(trusted.header, self._options, now_ns)
-        failures: list[tuple[Provider, LightClientError]] = []
-        for node in self._nodes.in_turn():
-            try:
-                trusted = await self._follow(node, trusted, now_ns)
-                self._refuse_stale(trusted.header, now_ns)
-            except UnderAttack:
-                raise
-            except LightClientError as error:
-                self._nodes.blame(node, error)
-                failures.append((node, error))
-                continue
-            for failed, why in failures:
-                self._nodes.outdone(failed, why)
-            self._nodes.praise(node)
-            return trusted.header
-        raise worst([why for _, why in failures])
-
-    def _refuse_stale(self, header: Header, now_ns: int) -> None:
-        age_ns = now_ns - header.time_ns
-        if age_ns > self._options.freshness_ns:
-            raise StaleHeader(header.height, age_ns, self._options.freshness_ns)
+    def _now_ns(self) -> int:
+        """Known time only moves forward: a clock that fell back does not make old headers young again."""
+        now_ns = self._clock.now_ns()
+        return now_ns if self._trusted is None else max(now_ns, self._trusted.header.time_ns)
 
     async def _start(self) -> LightBlock:
         """What is trusted at the start of an update: what was verified last, else the anchor.
 
-        A client that is expired or under attack looks into its store again: a person may have left a new anchor there.
+        A client that was expired or under attack looks into its store again: a person may have left a new anchor there.
         """
-        if self.situation.state in (LightState.EXPIRED, LightState.UNDER_ATTACK):
-            self._trusted = None
+        state = self.situation.state
+        if self._trusted is None or state in (LightState.EXPIRED, LightState.UNDER_ATTACK):
+            signed = await self._store.anchor()
+            if signed != self._signed or state is LightState.UNDER_ATTACK:
+                self._trusted = None
+            self._signed = signed
         if self._trusted is not None:
             return self._trusted
-        self._attack = await self._store.attack()
-        self.refuse_under_attack()
-        signed = await self._store.anchor()
-        anchor = self._anchor if signed is None or signed.height < self._anchor.height else signed
+        anchor = self._anchor if self._signed is None or self._signed.height < self._anchor.height else self._signed
         kept = await self._store.newest()
         if kept is not None and _goes_beyond(kept, anchor) and kept.header.chain_id == self._options.chain_id:
             self._trusted = kept
@@ -147,62 +142,65 @@ class Follower:
         self.headers_verified += 1
         return block
 
-    async def _follow(self, node: Provider, trusted: LightBlock, now_ns: int) -> LightBlock:
-        """The newest block that this node shows, verified from `trusted`, confirmed and remembered."""
+    async def _newest(self, node: Provider, trusted: LightBlock) -> Header:
+        """The newest header that this node shows, if it is fresh. What is verified and confirmed is remembered in any case."""
         await self._nodes.introduce(node)
         newest = await node.latest()
         if newest.height < trusted.height:
             raise NodeBehind(trusted.height, newest.height)
-        if newest.height == trusted.height:
-            if header_hash(newest.header) != trusted.signed_header.hash:
-                await self._changed_its_mind(node, trusted, now_ns)
-            return trusted
-        return await self._verify(node, trusted, await node.with_validators(newest), now_ns)
+        if newest.height > trusted.height:
+            trusted = await self._verify(node, trusted, await node.with_validators(newest))
+        elif header_hash(newest.header) != trusted.signed_header.hash:
+            await self._changed_its_mind(node, trusted)
+        self.refuse_stale(trusted.header)
+        self._nodes.praise(node)
+        return trusted.header
 
     async def _forwards(self, node: Provider, below: LightBlock, height: int) -> Header:
-        now_ns = max(self._clock.now_ns(), below.header.time_ns)
-        return (await self._verify(node, below, await node.light_block(height), now_ns)).header
+        return (await self._verify(node, below, await node.light_block(height))).header
 
-    async def _verify(self, node: Provider, trusted: LightBlock, target: LightBlock, now_ns: int) -> LightBlock:
+    async def _verify(self, node: Provider, trusted: LightBlock, target: LightBlock) -> LightBlock:
+        """The target, verified from what is trusted, confirmed and remembered."""
+        now_ns = self._now_ns()
         bisection = Bisection(trusted, target, self._options, now_ns)
         await carry_out(bisection, node)
         self.headers_verified += len(bisection.trace) - 1
         try:
             await self._check.confirm(bisection.trace, node, now_ns)
         except AttackSeen as attack:
-            await self._halt(attack.record)
+            await self._stop(attack)
         await self._remember(bisection.trace[1:])
         return target
 
-    async def _changed_its_mind(self, node: Provider, trusted: LightBlock, now_ns: int) -> NoReturn:
+    async def _changed_its_mind(self, node: Provider, trusted: LightBlock) -> NoReturn:
         """The node shows another header where one is trusted. Raises UnderAttack where that one verifies too."""
+        now_ns = self._now_ns()
         other = await node.light_block(trusted.height)
         below = await self._store.at_or_below(trusted.height - 1)
         if below is not None:
             try:
                 divergence = await self._check.examine([below, trusted], other, node, now_ns)
-            except VerificationError as error:
+            except (NodeError, VerificationError) as error:
                 _log.info("%s shows another header, which does not verify: %s", node.name, error)
             else:
                 supporter = next(iter(self._nodes.but(node)), node)
-                await self._halt(await self._check.report(divergence, supporter, node, now_ns))
+                await self._stop(AttackSeen(divergence, supporter, node, now_ns))
         raise ConflictingHeader(trusted.height, trusted.signed_header.hash, header_hash(other.header))
 
-    async def _halt(self, record: AttackRecord) -> NoReturn:
-        """Remember the attack, over restarts too, and believe nobody any more."""
-        _log.error("%s attack at height %d, by %s or %s: halted", record.kind, record.height, *record.nodes)
-        self._attack = record
+    async def _stop(self, attack: AttackSeen) -> NoReturn:
         try:
-            await self._store.note_attack(record)
-        except DamagedStore as error:
-            _log.error("the attack is remembered until the next start only: %s", error)
-        raise UnderAttack(record.kind, record.height, record.nodes)
+            await self._halt.begin(attack)
+        except LightClientError as error:
+            self.situation = situation_after(error)
+            raise
 
-    async def _backwards(self, start: LightBlock, height: int) -> Header:
-        """From a verified header down, each header by the hash that the one above names."""
+    async def _backwards(self, above: Header, height: int, most_back: int | None) -> Header:
+        """From a verified header down, each by the hash that the one above it names. What one node gave, the next need not."""
+        if most_back is not None and above.height - height > most_back:
+            raise HeaderUnknown(height, f"it lies more than {most_back} below height {above.height}, the lowest that is kept")
 
         async def ask(node: Provider) -> Header:
-            above = start.header
+            nonlocal above
             while above.height > height:
                 below = await node.header(above.height - 1)
                 rules.check_linked(above, below)

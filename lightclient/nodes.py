@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from agent.vocabulary import Clock
 from lightclient.errors import (
+    DamagedStore,
     DuplicateNode,
     HeaderFromFuture,
     HeightPruned,
@@ -27,13 +28,16 @@ from lightclient.errors import (
     RpcRefused,
     StaleHeader,
     TrustExpired,
+    UnderAttack,
     VerificationError,
 )
-from lightclient.pool import Fault, NodeView, Pool
+from lightclient.pool import MAX_CAUSE_CHARS, Condition, Fault, NodeView, Pool
 from lightclient.provider import Provider, ValidatorSets
 from lightclient.transport import Transport
 
 KEPT_ALARMS: Final = 32
+
+_ALARMING: Final = (Fault.LIED, Fault.DUPLICATE)
 
 _Answer = TypeVar("_Answer")
 _log = logging.getLogger(__name__)
@@ -41,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A node lied, or pretends to be another: when (own clock), who, and what was seen."""
+    """A node lied, or pretends to be another: when (own clock), who, and what was seen (it may quote the node)."""
 
     at_ns: int
     node: str
@@ -59,6 +63,7 @@ class Nodes:
         self.everyone = tuple(Provider(name, transport, chain_id, sets) for name, transport in transports.items())
         self._pool = Pool(tuple(transports))
         self._ids: dict[str, Provider] = {}
+        self._twins: dict[Provider, set[Provider]] = {}
         self.alarms: deque[Alarm] = deque(maxlen=KEPT_ALARMS)
 
     def __len__(self) -> int:
@@ -88,27 +93,44 @@ class Nodes:
             yield provider
 
     async def ask(self, question: Callable[[Provider], Awaitable[_Answer]]) -> _Answer:
-        """The answer of the first node that gives one that holds. Raises the worst of their errors when none does."""
-        failures: list[LightClientError] = []
+        """The answer of the first node that gives one that holds.
+
+        Raises the worst of their errors when none does. What no other node can mend ends it at once: UnderAttack, DamagedStore.
+        """
+        failures: list[tuple[Provider, LightClientError]] = []
         for provider in self.in_turn():
             try:
-                return await question(provider)
-            except (NodeError, ProofError, VerificationError) as error:
+                answer = await question(provider)
+            except (UnderAttack, DamagedStore):
+                raise
+            except LightClientError as error:
                 self.blame(provider, error)
-                failures.append(error)
-        raise worst(failures)
+                failures.append((provider, error))
+                continue
+            for failed, why in failures:
+                self._outdone(failed, why)
+            return answer
+        raise worst([why for _, why in failures])
 
     async def introduce(self, provider: Provider) -> None:
-        """Make sure that this is no other node under a second name. Raises NodeError."""
+        """Make sure that this is no other node under a second name. Raises NodeError.
+
+        The id is the node's own claim. So it counts only as long as the node that made it first is in good standing: else a
+        liar could take an honest node's place by its name.
+        """
         if len(self.everyone) == 1:
             return
         node_id = await provider.node_id()
-        other = self._ids.setdefault(node_id, provider)
-        if other is not provider:
-            raise DuplicateNode(provider.name, other.name, node_id)
+        first = self._ids.setdefault(node_id, provider)
+        if first is not provider:
+            self._twins.setdefault(first, set()).add(provider)
+            raise DuplicateNode(provider.name, first.name, node_id)
 
     def praise(self, provider: Provider) -> None:
-        self._pool.praise(self.everyone.index(provider))
+        """Back in good standing. Not so a liar whose time is not over: that it can be honest too is no surprise."""
+        seen = self._pool.view(self._now_ns())[self.everyone.index(provider)]
+        if not (seen.condition is Condition.COOLING and seen.fault in _ALARMING):
+            self._pool.praise(self.everyone.index(provider))
 
     def blame(self, provider: Provider, error: LightClientError) -> None:
         """Leave the node alone for a while; a lie is also an alarm."""
@@ -116,17 +138,27 @@ class Nodes:
         if fault is not None:
             self._leave_alone(provider, fault, str(error))
 
-    def _leave_alone(self, provider: Provider, fault: Fault, cause: str) -> None:
-        if fault in (Fault.LIED, Fault.DUPLICATE):
-            self.alarms.append(Alarm(self._clock.now_ns(), provider.name, cause))
-            _log.warning("%s: %s", provider.name, cause)
-        self._pool.blame(self.everyone.index(provider), fault, cause, self._now_ns())
+    def _outdone(self, provider: Provider, error: LightClientError) -> None:
+        """Another node gave what this one failed to give: now it may be to blame for what might have been nobody's fault."""
+        match error:
+            case HeaderFromFuture() if error.header_time_ns - error.now_ns > 2 * error.drift_ns:
+                self._leave_alone(provider, Fault.LIED, str(error))  # nearer, own clock and lag may add up to it
+            case HeaderFromFuture() | NotCrossChecked():
+                self._leave_alone(provider, Fault.SILENT, str(error))
 
-    def outdone(self, provider: Provider, error: LightClientError) -> None:
-        """Another node gave what this one failed to give: now it is to blame also for what might have been nobody's fault."""
-        fault = Fault.LIED if isinstance(error, HeaderFromFuture) else Fault.BEHIND
-        if fault_of(error) is None:
-            self._leave_alone(provider, fault, str(error))
+    def _leave_alone(self, provider: Provider, fault: Fault, cause: str) -> None:
+        if fault in _ALARMING:
+            self.alarms.append(Alarm(self._clock.now_ns(), provider.name, cause[:MAX_CAUSE_CHARS]))
+            _log.warning("%s: %s", provider.name, cause[:MAX_CAUSE_CHARS])
+        self._pool.blame(self.everyone.index(provider), fault, cause, self._now_ns())
+        if fault is not Fault.DUPLICATE:
+            self._give_up_id(provider)
+
+    def _give_up_id(self, provider: Provider) -> None:
+        """A node that fails holds no id any more: one with the same id takes its place at once."""
+        self._ids = {node_id: first for node_id, first in self._ids.items() if first is not provider}
+        for twin in self._twins.pop(provider, ()):
+            self._pool.praise(self.everyone.index(twin))
 
     def view(self) -> tuple[NodeView, ...]:
         return self._pool.view(self._now_ns())
@@ -138,16 +170,18 @@ class Nodes:
 def fault_of(error: LightClientError) -> Fault | None:
     """What a node is blamed for; None for what need not be its fault."""
     match error:
-        case NotCrossChecked() | HeaderFromFuture() | TrustExpired():
-            return None
         case DuplicateNode():
             return Fault.DUPLICATE
         case NodeBehind() | StaleHeader() | HeightTooHigh():
             return Fault.BEHIND
         case NodeSilent() | HeightPruned() | RpcRefused() | QueryRefused():
             return Fault.SILENT
-        case _:
+        case HeaderFromFuture() | TrustExpired():
+            return None
+        case NodeError() | VerificationError() | ProofError():
             return Fault.LIED
+        case _:
+            return None
 
 
 def worst(failures: list[LightClientError]) -> LightClientError:

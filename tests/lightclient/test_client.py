@@ -1,21 +1,25 @@
-"""The client against a node that behaves, and against every way of lying it must notice."""
+"""The client and one node: what it fetches, what it proves, and every lie of that node named by its error."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lightclient import errors, rpcjson
-from lightclient.client import LightClient
+from lightclient.blocks import LightBlock
+from lightclient.client import FURTHEST_BACK, LightClient
 from lightclient.errors import LightClientError
-from lightclient.options import Options
-from lightclient.store import FileStore, LightStore, MemoryStore
+from lightclient.filestore import FileStore
+from lightclient.options import Options, TrustAnchor
+from lightclient.state import SYNCED
+from lightclient.store import LightStore, MemoryStore
 from lightclient.strictjson import encode_base64
 from lightclient.transport import BytesTransport
 from tests.lightclient.fake_chain import OPTIONS, SECOND_NS, FakeChain, FakeClock, Lie, Member, sign
@@ -33,7 +37,7 @@ def client_of(
     chain: FakeChain, lie: Lie | None = None, store: LightStore | None = None, options: Options = OPTIONS
 ) -> LightClient:
     chain.lie = lie
-    return LightClient(chain.transport(), chain.anchor, options, FakeClock(chain), store or MemoryStore())
+    return LightClient({"node": chain.transport()}, chain.anchor, options, FakeClock(chain), store or MemoryStore())
 
 
 def test_it_follows_the_chain_and_fetches_validators_only_when_they_are_new() -> None:
@@ -197,7 +201,7 @@ def test_lies_about_headers_are_refused_and_change_nothing() -> None:
         lies: list[tuple[Lie, type[LightClientError]]] = [
             (usurp, errors.MalformedHeader),
             (alter, errors.MalformedHeader),
-            (forget, errors.NodeGarbage),
+            (forget, errors.HeightTooHigh),
         ]
         for lie, expected in lies:
             chain.lie = lie
@@ -210,11 +214,16 @@ def test_lies_about_headers_are_refused_and_change_nothing() -> None:
 
 def test_another_header_at_the_trusted_height_is_a_conflict() -> None:
     async def run() -> None:
-        chain = chain_with(2)
+        chain = chain_with(3)
         client = client_of(chain)
-        await client.update()
-        chain.blocks[-1] = sign(replace(chain.blocks[-1].header, app_hash=bytes(32)), chain.members)
+        trusted = await client.update()
+        other = replace(chain.blocks[-1].header, app_hash=bytes(32))
+        chain.blocks[-1] = sign(other, chain.members, absent=(1, 2))
         with pytest.raises(errors.ConflictingHeader):
+            await client.update()
+        assert client.verified == trusted
+        chain.blocks[-1] = sign(other, chain.members)
+        with pytest.raises(errors.UnderAttack, match="node shows two headers that both verify"):
             await client.update()
 
     asyncio.run(run())
@@ -260,7 +269,7 @@ def test_wrong_heights_sets_and_anchors_are_named() -> None:
 
         def other_set(method: str, params: Mapping[str, Any], result: Any) -> Any:
             if method == "validators":
-                del result["validators"][-1:]
+                result["validators"][0]["voting_power"] = "11"
             return result
 
         def other_page(method: str, params: Mapping[str, Any], result: Any) -> Any:
@@ -274,7 +283,7 @@ def test_wrong_heights_sets_and_anchors_are_named() -> None:
             assert refused.value.what == what
         chain.lie = None
         anchor = replace(chain.anchor, hash=bytes(32))
-        client = LightClient(chain.transport(), anchor, OPTIONS, FakeClock(chain), MemoryStore())
+        client = LightClient({"node": chain.transport()}, anchor, OPTIONS, FakeClock(chain), MemoryStore())
         with pytest.raises(errors.WrongAnchor):
             await client.update()
 
@@ -289,11 +298,11 @@ def test_an_expired_client_needs_a_new_anchor_and_takes_it() -> None:
         await client_of(chain, store=store).update()
         chain.now_ns += OPTIONS.trusting_period_ns
         chain.cut()
-        expired = LightClient(chain.transport(), old_anchor, OPTIONS, FakeClock(chain), store)
+        expired = LightClient({"node": chain.transport()}, old_anchor, OPTIONS, FakeClock(chain), store)
         with pytest.raises(errors.TrustExpired):
             await expired.update()
         anchor = replace(old_anchor, height=3, hash=chain.blocks[2].signed_header.hash)
-        client = LightClient(chain.transport(), anchor, OPTIONS, FakeClock(chain), store)
+        client = LightClient({"node": chain.transport()}, anchor, OPTIONS, FakeClock(chain), store)
         assert (await client.update()).height == 3
 
     asyncio.run(run())
@@ -324,7 +333,7 @@ def test_other_refusals_of_a_transaction_stay_errors() -> None:
 
     chain = chain_with(1)
     transport = BytesTransport(handle, chain.subscribe)
-    client = LightClient(transport, chain.anchor, OPTIONS, FakeClock(chain), MemoryStore())
+    client = LightClient({"node": transport}, chain.anchor, OPTIONS, FakeClock(chain), MemoryStore())
     with pytest.raises(errors.RpcRefused, match="mempool is full"):
         asyncio.run(client.broadcast(b"tx"))
 
@@ -351,40 +360,136 @@ def test_a_block_wakes_everyone_who_waits_and_none_is_missed() -> None:
 def test_a_restarted_client_goes_on_where_it_was(tmp_path: Path) -> None:
     async def run() -> None:
         chain = chain_with(3)
-        store = FileStore(tmp_path / "trusted.json")
-        assert await store.load() is None
-        await client_of(chain, store=store).update()
-        assert await store.load() == chain.blocks[-1]
+        await client_of(chain, store=FileStore(tmp_path)).update()
         chain.cut()
-        restarted = client_of(chain, store=FileStore(tmp_path / "trusted.json"))
+        restarted = client_of(chain, store=FileStore(tmp_path))
         chain.calls.clear()
-        await restarted.update()
-        assert chain.calls == ["commit"]
+        assert (await restarted.update()).height == 4
+        assert chain.calls == ["commit", "validators"]
         assert restarted.headers_verified == 1
 
     asyncio.run(run())
-    assert [path.name for path in tmp_path.iterdir()] == ["trusted.json"]
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b'{"format": 2}', b"[]"])
-def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path, damage: bytes) -> None:
-    path = tmp_path / "trusted.json"
-    path.write_bytes(damage)
-    with pytest.raises(errors.DamagedStore, match=r"trusted\.json"):
-        asyncio.run(FileStore(path).load())
-    assert path.read_bytes() == damage
+class FailingStore(MemoryStore):
+    """A disk that takes nothing any more."""
+
+    async def save(self, blocks: Sequence[LightBlock]) -> None:
+        raise errors.DamagedStore("trust", "No space left on device")
 
 
-def test_an_altered_file_is_damaged(tmp_path: Path) -> None:
+def test_a_full_disk_costs_no_trust() -> None:
     async def run() -> None:
-        path = tmp_path / "trusted.json"
-        await FileStore(path).save(chain_with(1).blocks[0])
-        stored = json.loads(path.read_bytes())
-        stored["commit"]["signed_header"]["header"]["app_hash"] = "00" * 32
-        path.write_text(json.dumps(stored))
-        with pytest.raises(errors.DamagedStore, match="another header"):
-            await FileStore(path).load()
-        with pytest.raises(errors.DamagedStore):
-            await FileStore(tmp_path).load()
+        chain = chain_with(3, apple="red")
+        client = client_of(chain, store=FailingStore())
+        assert (await client.update()).height == 3
+        chain.cut()
+        assert (await client.update()).height == 4
+        assert (await client.get(b"apple")).value == b"red"
+        assert await client.header_at(2) == chain.blocks[1].header
+
+    asyncio.run(run())
+
+
+def test_a_clock_in_the_future_expires_trust_until_it_is_right_again() -> None:
+    async def run() -> None:
+        chain = chain_with(3)
+        for store in (MemoryStore(), FailingStore()):
+            clock = FakeClock(chain)
+            client = LightClient({"node": chain.transport()}, chain.anchor, OPTIONS, clock, store)
+            await client.update()
+            verified = client.headers_verified
+            clock.ahead_ns = 2 * OPTIONS.trusting_period_ns
+            with pytest.raises(errors.TrustExpired):
+                await client.update()
+            assert client.situation.state == "expired"
+            clock.ahead_ns = 0
+            assert (await client.update()).height == 3
+            assert client.situation == SYNCED
+            assert (client.headers_verified, client.alarms) == (verified, ())
+
+    asyncio.run(run())
+
+
+def test_values_are_not_read_from_a_header_that_has_grown_old() -> None:
+    async def run() -> None:
+        chain = chain_with(3, apple="red")
+        client = client_of(chain)
+        header = await client.update()
+        chain.now_ns += 2 * OPTIONS.freshness_ns
+        with pytest.raises(errors.StaleHeader):
+            await client.get(b"apple")
+        assert (await client.get_many([b"apple"], header))[0].value == b"red"  # the caller has decided
+
+    asyncio.run(run())
+
+
+def test_a_client_needs_two_witnesses_or_a_single_operator() -> None:
+    chain = chain_with(1)
+    options = replace(OPTIONS, single_operator=False)
+    for names in (("one",), ("one", "two")):
+        nodes = {name: chain.transport() for name in names}
+        with pytest.raises(ValueError, match="two witnesses"):
+            LightClient(nodes, chain.anchor, options, FakeClock(chain), MemoryStore())
+    with pytest.raises(ValueError, match="needs a node"):
+        LightClient({}, chain.anchor, OPTIONS, FakeClock(chain), MemoryStore())
+
+
+def test_heights_are_reached_forwards_and_backwards() -> None:
+    async def run() -> None:
+        chain = chain_with(40)
+        anchor = TrustAnchor(10, chain.blocks[9].signed_header.hash)
+        client = LightClient({"node": chain.transport()}, anchor, OPTIONS, FakeClock(chain), MemoryStore())
+        assert await client.header_at(40) == chain.blocks[39].header
+        chain.calls.clear()
+        assert await client.header_at(25) == chain.blocks[24].header  # in one step from 10
+        assert await client.header_at(25) == chain.blocks[24].header  # kept
+        assert chain.calls == ["commit"]
+        chain.calls.clear()
+        assert await client.header_at(7) == chain.blocks[6].header  # 9, 8, 7, each by its hash
+        assert chain.calls == ["header"] * 3
+        chain.cut()
+        assert await client.header_at(41) == chain.blocks[40].header
+        for height in (42, 0, -1):
+            with pytest.raises(errors.HeightTooHigh):
+                await client.header_at(height)
+
+    asyncio.run(run())
+
+
+def test_transactions_and_results_are_proven() -> None:
+    async def run() -> None:
+        chain = chain_with(2)
+        for height in range(3, 8):
+            chain.cut(txs=[b"tx %d of %d" % (number, height) for number in range(height)])
+        client = client_of(chain)
+        tx = b"tx 2 of 5"
+        proven = await client.prove_tx(sha256(tx).digest())
+        assert (proven.tx, proven.height, proven.index, proven.total) == (tx, 5, 2, 5)
+        results = await client.prove_results(5)
+        assert results[proven.index].data == sha256(tx).digest()[:4]
+        assert await client.prove_results(2) == ()
+        assert client.proofs_verified == 3
+        with pytest.raises(errors.HeightTooHigh):
+            await client.prove_results(7)  # proven by a header that is not there yet
+        with pytest.raises(errors.RpcRefused, match="not found"):
+            await client.prove_tx(bytes(32))
+
+    asyncio.run(run())
+
+
+def test_a_transaction_far_below_what_is_kept_is_not_walked_to() -> None:
+    async def run() -> None:
+        chain = chain_with(1)
+        chain.cut(txs=[b"old"])
+        chain.grow(FURTHEST_BACK + 2)
+        anchor = TrustAnchor(FURTHEST_BACK + 3, chain.blocks[FURTHEST_BACK + 2].signed_header.hash)
+        client = LightClient({"node": chain.transport()}, anchor, OPTIONS, FakeClock(chain), MemoryStore())
+        await client.update()
+        chain.calls.clear()
+        with pytest.raises(errors.HeaderUnknown):
+            await client.prove_tx(sha256(b"old").digest())
+        assert chain.calls == ["tx"]
+        assert client.alarms == ()
 
     asyncio.run(run())

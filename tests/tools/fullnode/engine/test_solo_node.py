@@ -34,7 +34,7 @@ from tools.fullnode.engine.node import SoloNode, open_solo_node
 from tools.fullnode.rules.errors import GenesisError
 from tools.fullnode.rules.sample import CHAIN_ID, FIRST_SLOT_S, GENESIS_S, Society
 
-OPTIONS = Options(CHAIN_ID, trusting_period_ns=86_400 * SECOND_NS, freshness_ns=3_600 * SECOND_NS)
+OPTIONS = Options(CHAIN_ID, trusting_period_ns=86_400 * SECOND_NS, freshness_ns=3_600 * SECOND_NS, single_operator=True)
 
 
 def make_home(path: Path, society: Society | None = None) -> NodeHome:
@@ -68,12 +68,15 @@ def test_an_order_through_the_whole_stack_and_a_restart(tmp_path: Path) -> None:
         ):
             operator.cut(node, 2)
             anchor = TrustAnchor(1, node.engine.store.signed_header(1).hash)
-            client = LightClient(transport, anchor, OPTIONS, operator.clock, MemoryStore())
+            client = LightClient({"node": transport}, anchor, OPTIONS, operator.clock, MemoryStore())
             await client.update()
             outcome = await client.broadcast(society.tx("home-1", order))
             assert outcome.code == 0, outcome.log
             operator.cut(node, 2)
             await client.update()
+            placed = await client.prove_tx(outcome.tx_hash)
+            results = await client.prove_results(placed.height)
+            assert (placed.height, placed.total, results[placed.index].code) == (3, len(results), 0)
             proven = await client.get(keys.book(slot_s))
             assert proven.value is not None
             return node.engine.height, node.engine.app_hash, BookRecord.decode(proven.value)
