@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 PAGE_BYTES: Final = 4096
 _DAMAGED: Final = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
+_LOST_SECTORS: Final = frozenset((sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS))
 _ITEM: Final = (
     "SELECT id, priority, state, kind, slot_s, seq, reference, tx, expires_height, record_seq, attempts, height, code, detail"
     " FROM items"
@@ -32,12 +33,14 @@ _ITEM: Final = (
 def open_database(path: Path, options: JournalOptions) -> tuple[sqlite3.Connection, Path | None]:
     """Open or create the database; a damaged one is set aside and a fresh one begun: (connection, where the old one went).
 
-    Raises JournalTooNew, JournalUnreadable.
+    Raises JournalTooNew, JournalUnreadable, JournalFull.
     """
     aside = None
     try:
         connection = _open(path, options)
     except sqlite3.Error as error:
+        if _primary_code(error) == sqlite3.SQLITE_FULL:
+            raise JournalFull(path, str(error)) from error
         if not _is_damage(error):
             raise JournalUnreadable(path, str(error)) from error
         aside = set_aside(path)
@@ -54,8 +57,9 @@ def _open(path: Path, options: JournalOptions) -> sqlite3.Connection:
     is_new = not path.exists() or not path.stat().st_size
     connection = sqlite3.connect(path, isolation_level=None, cached_statements=24)
     try:
+        # One connection: the log's index needs no shared memory. First of all, or a full disk cannot give what is not needed.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute(f"PRAGMA cache_size = -{options.cache_kib}")
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # one connection: the log's index needs no shared memory
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA mmap_size = 0")
@@ -87,7 +91,8 @@ class _Damage(sqlite3.DatabaseError):
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
-    return _primary_code(error) in _DAMAGED
+    """Whether the file does not hold any more what was written to it, by its contents or because the disk cannot read it."""
+    return _primary_code(error) in _DAMAGED or getattr(error, "sqlite_errorcode", 0) in _LOST_SECTORS
 
 
 def _primary_code(error: sqlite3.Error) -> int:

@@ -23,13 +23,14 @@ from typing import TypeVar
 from agent.vocabulary import Clock, Sign
 from storeforward import database
 from storeforward.changes import Applied, Changes
-from storeforward.errors import JournalClosed
+from storeforward.errors import JournalClosed, JournalFull
 from storeforward.eviction import Summaries
 from storeforward.files import locked
 from storeforward.metrics import Metrics
 from storeforward.options import JournalOptions
 from storeforward.outbox import Outbox
 from storeforward.records import StoredRecord, Stream
+from storeforward.reserve import Rationing, Reserve
 from storeforward.window import Window
 from storeforward.writer import Outcome, Request, Writer, Written
 
@@ -45,6 +46,7 @@ class _Opened:
 
     connection: sqlite3.Connection
     writer: Writer
+    rationing: Rationing
     window: Window
     values: dict[str, bytes]
     first_free: int
@@ -62,6 +64,7 @@ class Journal:
         """Where a damaged file was put when this journal was opened, None in ordinary times."""
         self._connection = opened.connection
         self._writer = opened.writer
+        self._rationing = opened.rationing
         self._window = opened.window
         self._values = opened.values
         self._next_seq = opened.first_free
@@ -96,7 +99,7 @@ class Journal:
         `summaries` makes means of samples that must go; without it nothing is kept of them.
 
         A damaged file is set aside (`set_aside`) and a fresh one begun. On leaving, all that waits is written.
-        Raises JournalInUse, JournalTooNew, JournalUnreadable.
+        Raises JournalInUse, JournalTooNew, JournalUnreadable, JournalFull.
         """
         options = options or JournalOptions()
         with locked(path), ThreadPoolExecutor(1, thread_name_prefix="journal") as executor:
@@ -112,6 +115,11 @@ class Journal:
     def values(self) -> Mapping[str, bytes]:
         """Small named values, as they stand on the disk. Set through `Changes.values`."""
         return MappingProxyType(self._values)
+
+    @property
+    def disk_is_full(self) -> bool:
+        """Whether only energy and orders are stored, for want of room on the disk. Changes with samples alone are refused."""
+        return self._rationing.is_on
 
     def next_seq(self) -> int:
         """The next sequence number for a ledger transaction; none is ever handed out twice once an item has used it.
@@ -166,7 +174,7 @@ class Journal:
             self._timer.cancel()
             self._timer = None
         requests = [request for request, _ in batch]
-        writing = self._loop.run_in_executor(self._executor, self._writer.write, requests, self._clock.now_ns())
+        writing = self._loop.run_in_executor(self._executor, self._rationing.write, requests, self._clock.now_ns())
         writing.add_done_callback(partial(self._written, batch))
         self._writing = writing
 
@@ -229,7 +237,13 @@ class Journal:
 def _prepare(
     path: Path, device: bytes, sign: Sign, boot_id: bytes, options: JournalOptions, summaries: Summaries | None
 ) -> _Opened:
-    connection, aside = database.open_database(path, options)
+    reserve = Reserve(path, 1024 * options.reserve_kib)
+    try:
+        connection, aside = database.open_database(path, options)
+    except JournalFull:
+        if not reserve.give_up():
+            raise
+        connection, aside = database.open_database(path, options)
     try:
         first_free = database.read_first_free(connection)
         chain = database.read_chain(connection, device, boot_id)
@@ -237,7 +251,9 @@ def _prepare(
         for priority, after_id, limit in window.wants():
             window.fill(priority, limit, database.read_open(connection, priority, after_id, limit))
         writer = Writer(connection, path, sign, chain, first_free, options, summaries)
-        return _Opened(connection, writer, window, database.read_values(connection), first_free, aside)
+        rationing = Rationing(path, reserve, writer.write, is_on=not reserve.put_by())
+        writer.on_full = rationing.on_full
+        return _Opened(connection, writer, rationing, window, database.read_values(connection), first_free, aside)
     except BaseException:
         connection.close()
         raise

@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from agent.vocabulary import Sign
-from storeforward.bounds import LOW_PERMILLE, Bounds
+from storeforward.bounds import HIGH_PERMILLE, LOW_PERMILLE, Bounds
 from storeforward.changes import Applied, Changes
 from storeforward.database import PAGE_BYTES, storage_failure
 from storeforward.errors import JournalFull, StorageFailed
@@ -85,6 +85,8 @@ class Writer:
         self.tally = Tally(count_records(connection), dict(evicted_before(connection)))
         self.bounds.gaps(self.tally.kept.get(Stream.GAP, 0))
         self.wear = read_wear(connection)
+        self.on_full: Callable[[], bool] = lambda: False
+        """Asked to make room on a full disk before anything is evicted; whether it did."""
         self.look_at_size()
 
     def write(self, requests: Sequence[Request], now_ns: int = 0) -> list[Outcome]:
@@ -94,8 +96,10 @@ class Writer:
         counting by day and nothing else.
         """
         outcomes = self._write(requests)
+        if _took_none(outcomes) and not self._is_at_bound() and self.on_full():
+            outcomes = self._write(requests)
         for _ in range(STEPS_FOR_ROOM):
-            if not all(isinstance(outcome, JournalFull) for outcome in outcomes) or not self._may_make_room():
+            if not _took_none(outcomes) or not self._may_make_room():
                 break
             if not self.evict(requests[-1].monotonic_ns):
                 break
@@ -196,6 +200,10 @@ class Writer:
         self.bounds.full(pages - free)
         return True
 
+    def _is_at_bound(self) -> bool:
+        """Whether it is the options that allow no more, not the disk."""
+        return self.bounds.bytes > 0 and self._pages()[0] * PAGE_BYTES * 1000 > self.bounds.bytes * HIGH_PERMILLE
+
     def _pages(self) -> tuple[int, int]:
         """Pages of the file, and how many of them are free."""
         pages, free = (self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
@@ -283,3 +291,8 @@ class Writer:
             self._connection.execute("DELETE FROM named_values WHERE name = ?", (name,))
         else:
             self._connection.execute("INSERT OR REPLACE INTO named_values (name, value) VALUES (?, ?)", (name, value))
+
+
+def _took_none(outcomes: Sequence[Outcome]) -> bool:
+    """Whether all failed for want of room."""
+    return all(isinstance(outcome, JournalFull) for outcome in outcomes)
