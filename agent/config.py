@@ -88,6 +88,7 @@ class JournalConfig:
     path: Path
     max_mib: Annotated[int, Between(0, 1_000_000)] = 1024
     max_days: Annotated[int, Between(0, 36_500)] = 0
+    reserve_kib: Annotated[int, Between(0, 1_048_576)] = 1024
     cache_kib: Annotated[int, Between(32, 65_536)] = 256
     checkpoint_pages: Annotated[int, Between(8, 10_000)] = 256
     samples: Literal["slot", "all"] = "slot"

@@ -23,8 +23,8 @@ from agent.config import AgentConfig, read_rules
 from agent.control import Controller
 from agent.journaling.explaining import Explanations
 from agent.journaling.keeping import Keeper
+from agent.journaling.opening import open_journal
 from agent.journaling.recording import METER_STATE, Recorder
-from agent.journaling.summaries import MeansOfSamples
 from agent.keystore import FileKeyStore, KeyStore
 from agent.line.forwarding import Forwarder
 from agent.line.link import Link
@@ -50,7 +50,6 @@ from lightclient.transport import Transport
 from lightclient.websocket import WebsocketTransport
 from lightclient.wire import device_id
 from storeforward.journal import Journal
-from storeforward.options import JournalOptions
 
 _log = logging.getLogger(__name__)
 
@@ -123,25 +122,7 @@ class Agent:
         return 0 if self.trader is None else self.trader.messages_sent
 
     async def __aenter__(self) -> Self:
-        config = self.config.journal
-        options = JournalOptions(
-            cache_kib=config.cache_kib,
-            max_mib=config.max_mib,
-            max_days=config.max_days,
-            checkpoint_pages=config.checkpoint_pages,
-            # What was handed in is looked for at both wakes of a slot; sooner than that nobody misses it.
-            resend_first_s=max(60, self.timetable.duration_s),
-            resend_most_s=4 * self.timetable.duration_s,
-        )
-        opening = Journal.open(
-            config.path,
-            device=self.device_id,
-            sign=self._keystore.sign,
-            clock=self._clock,
-            boot_id=self._boot_id,
-            options=options,
-            summaries=MeansOfSamples(self.timetable.duration_s),
-        )
+        opening = open_journal(self.config, self._keystore, self._clock, self._boot_id)
         journal = await self._stack.enter_async_context(opening)
         try:
             await self._build(journal)

@@ -17,6 +17,7 @@ from storeforward.errors import AlreadyDecided, StorageFailed
 from storeforward.items import Item, Mark, NewItem
 from storeforward.journal import Journal
 from storeforward.records import NewRecord
+from storeforward.reserve import REFUSED as DISK_FULL
 
 Values = Sequence[tuple[str, bytes | None]]
 
@@ -34,6 +35,11 @@ class Keeper:
     @property
     def journal(self) -> Journal:
         return self._journal
+
+    @property
+    def only_needed(self) -> bool:
+        """Whether samples and events are better kept in memory, because the disk has no room for them."""
+        return self._journal.disk_is_full
 
     def ride_along(self, mark: Mark) -> None:
         """Store this mark with the next change. It is dropped where that change, or one before it, decides the item."""
@@ -61,7 +67,10 @@ class Keeper:
             self._status.set(Trouble.JOURNAL, str(error), now_s(self._clock))
             return None
         self._boarded.difference_update(mark.item_id for mark in riding)
-        self._status.clear(Trouble.JOURNAL, now_s(self._clock))
+        if self._journal.disk_is_full:
+            self._status.set(Trouble.JOURNAL, f"{self._journal.path}: {DISK_FULL}", now_s(self._clock))
+        else:
+            self._status.clear(Trouble.JOURNAL, now_s(self._clock))
         return applied
 
     async def _apply(self, changes: Changes, riding: Sequence[Mark]) -> Applied:

@@ -84,7 +84,7 @@ class Recorder:
             self._note(event, taken_ns)
         records = [entries.energy(slot, taken_ns) for slot in slots]
         items = [self._reading(slot, place) for place, slot in enumerate(slots)] if self._may_report() else []
-        waiting = tuple(self._waiting)
+        waiting = () if self._keeper.only_needed else tuple(self._waiting)
         applied = await self._keeper.store([*records, *waiting], items, values=self._values(slots))
         if applied is None:
             self._observer.found[:0] = slots  # for the next time
