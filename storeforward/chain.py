@@ -82,6 +82,7 @@ class Walk:
         while self._next < len(self._missing) and self._missing[self._next][0] <= record.seq:
             first, last, stream = self._missing[self._next]
             if first < self._seq:
+                self._seq = first
                 return "is named by two gaps"
             if first > self._seq:
                 return "is missing, and no gap names it"

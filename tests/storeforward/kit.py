@@ -8,11 +8,16 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from agent.journaling import entries
+from agent.vocabulary import Reading
+from storeforward.chain import Break, Walk, Whole
 from storeforward.changes import Changes
+from storeforward.eviction import Summaries
 from storeforward.items import Item, ItemState, Mark, NewItem, Priority
 from storeforward.journal import Journal
 from storeforward.options import JournalOptions
-from storeforward.records import NewRecord, Stream
+from storeforward.records import NewRecord, StoredRecord, Stream
+from storeforward.signatures import verifier
 from tools.society.keys import seeded_key
 from tools.society.virtualclock import VirtualClock, run_virtual
 
@@ -28,13 +33,35 @@ def run(main: Callable[[VirtualClock], Coroutine[Any, Any, Answer]]) -> Answer:
 
 
 def opened(
-    path: Path, clock: VirtualClock, options: JournalOptions | None = None, boot_id: bytes = BOOT_ID
+    path: Path,
+    clock: VirtualClock,
+    options: JournalOptions | None = None,
+    boot_id: bytes = BOOT_ID,
+    summaries: Summaries | None = None,
 ) -> AbstractAsyncContextManager[Journal]:
-    return Journal.open(path, device=DEVICE, sign=KEY.sign, clock=clock, boot_id=boot_id, options=options)
+    return Journal.open(path, device=DEVICE, sign=KEY.sign, clock=clock, boot_id=boot_id, options=options, summaries=summaries)
+
+
+async def all_records(journal: Journal) -> list[StoredRecord]:
+    """Every record there is, in order."""
+    records = [stored for stream in Stream for stored in await journal.read_records(stream, limit=10**9)]
+    return sorted(records, key=lambda stored: stored.record.seq)
+
+
+def walked(records: list[StoredRecord]) -> Whole | Break:
+    """What is to be said of a journal with these records."""
+    walk = Walk(verifier(KEY.public_key()), [stored for stored in records if stored.record.stream is Stream.GAP])
+    for stored in records:
+        walk.take(stored)
+    return walk.end()
 
 
 def record(stream: Stream = Stream.ENERGY, body: bytes = b"body", taken_ns: int | None = START_S * 10**9) -> NewRecord:
     return NewRecord(stream, taken_ns, body)
+
+
+def sample_of(reading: Reading) -> NewRecord:
+    return entries.sample(reading, reading.taken_at_s * 10**9)
 
 
 def item(number: int, priority: Priority = Priority.BILLING, seq: int = 0) -> NewItem:
