@@ -7,8 +7,11 @@ is about what was played.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import logging
 import os
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -37,6 +40,8 @@ STORY: Final = "story"
 BUNDLED: Final = {"week_a": "week_a.json.gz"}
 """Scenarios that come with the package, by name."""
 STDOUT: Final = "-"
+LOUD_ABOUT_LIES: Final = ("lightclient", "agent.status")
+"""Loggers."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -101,7 +106,8 @@ def run(args: argparse.Namespace) -> int:
     if args.write is not None:
         return _write(args.write, scenario, options)
     _make_room(args)
-    record = play_society(scenario, options, args.realtime)
+    with _hushed() if options.liar else contextlib.nullcontext():
+        record = play_society(scenario, options, args.realtime)
     optimum = None if record.partial else _optimum(args, scenario)
     figures = report(record, baseline(scenario, record.cast, record.book.settled), optimum)
     _hand_over(args, record, figures)
@@ -137,6 +143,19 @@ def _options(args: argparse.Namespace, scenario: Scenario) -> SocietyOptions:
         outages=tuple(read_outage(text, scenario, devices) for text in args.offline),
         liar=args.liar,
     )
+
+
+@contextlib.contextmanager
+def _hushed() -> Iterator[None]:
+    """Agents that catch a liar say so, some thousand times in a day: the report counts it, progress stays readable."""
+    levels = {name: logging.getLogger(name).level for name in LOUD_ABOUT_LIES}
+    try:
+        for name in levels:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _optimum(args: argparse.Namespace, scenario: Scenario) -> float | None:

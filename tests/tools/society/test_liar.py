@@ -181,6 +181,15 @@ def test_table_figures_and_page_say_who_lied_and_who_noticed() -> None:
     assert 'id="alarm"' in render(page_data(record, shown))
 
 
+def test_the_command_tells_of_lies_at_the_end_and_not_a_thousand_times_before(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tools.society.command._scenario", lambda args: hours(week_a(), SUNNY_H, 1, homes=2))
+    assert main(["society", "--liar", "node-3"]) == 0
+    assert "ALARM: node-3 lied" in capsys.readouterr().out
+    assert caplog.records == []
+
+
 def test_without_a_liar_there_is_no_alarm() -> None:
     shown = figures(played(None))
     assert shown["liar"] is None
