@@ -1,9 +1,10 @@
 """How much memory a light client adds to a process that has its libraries loaded anyway.
 
 Each figure is read in a process of its own, from the system's count of resident memory; several runs, because the count moves
-in pages. The client keeps what it trusts in files, as in the field. What it holds is read once the C library has given back what was freed, since that is nobody's; what it is
-before that stands beside it, and differs by what importing modules leaves behind. The nodes live in this process, so that
-nothing of theirs is counted. The shared vocabulary is part of the bare process: an agent has it with or without a client.
+in pages. The client keeps what it trusts in files, as in the field. What it holds is read once the C library has given back
+what was freed, since that is nobody's; what it is before that stands beside it, and differs by what importing modules leaves
+behind. The nodes live in this process, so that nothing of theirs is counted. The shared vocabulary is part of the bare process:
+an agent has it with or without a client.
 """
 
 from __future__ import annotations
