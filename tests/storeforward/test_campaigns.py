@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -11,9 +11,11 @@ from typing import TypeVar
 import pytest
 
 from storeforward.records import NO_HASH, StoredRecord
-from tools.soak import coldstart, kills, secondprocess
+from tools.soak import boundedcuts, coldstart, kills, secondprocess
+from tools.soak.boundedcuts import BoundedJudge
 from tools.soak.campaign import KEY, Unavailable, Violation
 from tools.soak.chain import ChainCheck
+from tools.soak.judging import WholeJudge, read_truth
 from tools.soak.powercuts import Life, cut_life, record_life
 from tools.soak.recorded import ACKNOWLEDGED
 from tools.soak.recording import Entry, Operation
@@ -22,6 +24,8 @@ Result = TypeVar("Result")
 SEED = 1
 CHANGES = 450
 CUTS = 1_000
+BOUNDED_CUTS = 150
+BOUNDED_CHANGES = 900
 KILLS = 30
 
 
@@ -31,6 +35,12 @@ def attempt(campaign: Callable[[], Result]) -> Result:
         return campaign()
     except Unavailable as lacking:
         pytest.skip(str(lacking))
+
+
+def cut(life: Life, folder: Path, points: int) -> Mapping[str, int]:
+    """Cut the power, and compare with everything that the life left."""
+    judge = WholeJudge(read_truth(life.journal, SEED, CHANGES))
+    return cut_life(life, judge, folder, points, silent)
 
 
 def silent(line: str) -> None:
@@ -43,7 +53,7 @@ def make_life(tmp_path_factory: pytest.TempPathFactory) -> Life:
 
 
 def test_after_a_power_cut_exactly_the_durable_prefix_is_there(life: Life, tmp_path: Path) -> None:
-    figures = cut_life(life, tmp_path, CUTS, silent).figures
+    figures = cut(life, tmp_path, CUTS)
     assert figures["cut points"] == CUTS
     assert figures["journals found that were written to and opened again"] > CUTS // 20
 
@@ -60,18 +70,18 @@ def without_syncs(life: Life, *, of_folder: bool) -> Life:
 
 def test_a_disk_that_forgets_to_sync_is_found_out(life: Life, tmp_path: Path) -> None:
     with pytest.raises(Violation, match=r"change|damaged|record|open"):
-        cut_life(without_syncs(life, of_folder=False), tmp_path, 100, silent)
+        cut(without_syncs(life, of_folder=False), tmp_path, 100)
 
 
 def test_a_folder_that_is_never_synced_is_found_out(life: Life, tmp_path: Path) -> None:
     with pytest.raises(Violation, match=r"were acknowledged, the journal has 0"):
-        cut_life(without_syncs(life, of_folder=True), tmp_path, 100, silent)
+        cut(without_syncs(life, of_folder=True), tmp_path, 100)
 
 
 def test_a_lost_acknowledgement_is_found_out(life: Life, tmp_path: Path) -> None:
     early = replace(life, acknowledged=[min(number + 3, CHANGES) for number in life.acknowledged])
     with pytest.raises(Violation, match="were acknowledged, the journal has"):
-        cut_life(early, tmp_path, CUTS, silent)
+        cut(early, tmp_path, CUTS)
 
 
 def test_a_violation_says_where_it_was_and_keeps_what_was_found(life: Life, tmp_path: Path) -> None:
@@ -79,7 +89,7 @@ def test_a_violation_says_where_it_was_and_keeps_what_was_found(life: Life, tmp_
     seen = []
     for _ in range(2):
         with pytest.raises(Violation) as raised:
-            cut_life(late, tmp_path, CUTS, silent)
+            cut(late, tmp_path, CUTS)
         seen.append((str(raised.value), (tmp_path / "found" / "journal.db").read_bytes()))
     assert seen[0] == seen[1]
     assert f"seed {SEED}, cut after entry 2" in seen[0][0]
@@ -91,7 +101,7 @@ def tampered(records: list[StoredRecord], place: int, **changes: object) -> str 
 
 
 def test_a_record_that_is_not_the_devices_own_is_found_out(life: Life) -> None:
-    records = life.truth.records
+    records = read_truth(life.journal, SEED, CHANGES).records
     signed = next(place for place, stored in enumerate(records) if place > 5 and stored.signature is not None)
     sample = next(place for place, stored in enumerate(records) if place > 5 and stored.signature is None)
     assert ChainCheck(KEY.public_key()).take(records) is None
@@ -100,6 +110,18 @@ def test_a_record_that_is_not_the_devices_own_is_found_out(life: Life) -> None:
         cut_off = replace(records[place].record, previous=NO_HASH)
         assert tampered(records, place, record=cut_off, data=cut_off.encode()) == f"record {place + 1} breaks {chain}"
     assert ChainCheck(KEY.public_key()).take(records[1:]) == "record 2 follows record 0"
+
+
+def test_a_power_cut_during_eviction_leaves_no_hole_that_no_gap_names(tmp_path: Path) -> None:
+    figures = attempt(lambda: boundedcuts.run(tmp_path, SEED, BOUNDED_CUTS, BOUNDED_CHANGES, silent)).figures
+    assert figures["most records that a journal had evicted"] > 100
+
+
+def test_a_record_that_no_gap_names_is_found_out(tmp_path: Path) -> None:
+    life = attempt(lambda: record_life(tmp_path, SEED, 40))
+    life.sealed[10].append((1_000_000, bytes(32)))
+    with pytest.raises(Violation, match="record 1000000 was acknowledged, and is not there"):
+        cut_life(life, BoundedJudge(life), tmp_path, 100, silent)
 
 
 def test_kill_9_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import os
 import shutil
 import statistics
+import subprocess
 import time
 from pathlib import Path
 from typing import Final
@@ -56,14 +57,14 @@ def first_record_s(home: Path, library: Path) -> float | None:
         started_s = time.monotonic()
         with fieldagent.start(config, {**os.environ, "LD_PRELOAD": str(library)}) as agent:
             try:
-                first_s = _wait_for_record(home, started_s)
+                first_s = _wait_for_record(home, started_s, agent)
             finally:
                 agent.kill()
     return first_s if first_s is not None and asyncio.run(_measured(home / fieldagent.JOURNAL)) else None
 
 
-def _wait_for_record(home: Path, started_s: float) -> float | None:
-    while (looked_s := time.monotonic() - started_s) < _GIVE_UP_S:
+def _wait_for_record(home: Path, started_s: float, agent: subprocess.Popen[str]) -> float | None:
+    while (looked_s := time.monotonic() - started_s) < _GIVE_UP_S and agent.poll() is None:
         copy = home / "copy"
         copy.mkdir(exist_ok=True)
         for suffix in ("", "-wal"):

@@ -19,7 +19,7 @@ from typing import Final
 from tools.soak.blocklog import BlockDisk, DiskWrite, read_block_log
 from tools.soak.campaign import MEMORY_BACKED, Outcome, Unavailable, Violation
 from tools.soak.guest import acknowledgement
-from tools.soak.judging import Judge, read_truth
+from tools.soak.judging import Judge, WholeJudge, read_truth
 from tools.soak.recorded import JOURNAL
 from tools.soak.virtualmachine import fetch_kernel, run_logged
 
@@ -52,7 +52,7 @@ def run(folder: Path, seed: int, points: int, changes: int, tell: Callable[[str]
             raise Violation(CAMPAIGN, seed, "the whole life", str(broken)) from broken
     chance = Random(f"points {seed}")
     cuts = sorted((chance.randint(0, len(writes)), variant) for variant in range(points))
-    judge = Judge(truth)
+    judge = WholeJudge(truth)
     image = (MEMORY_BACKED if MEMORY_BACKED.is_dir() else folder) / f"homewatt-soak-{os.getpid()}.img"
     try:
         _try(judge, BlockDisk(fresh.read_bytes()), writes, cuts, image, seed, tell)

@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from storeforward.changes import Applied
 from tools.soak.recorded import ACKNOWLEDGED, SESSIONS, live
 
 BLOCK: Final = 4096
@@ -38,7 +39,7 @@ class _DirectFile:
         self._handle = os.open(path, os.O_WRONLY | os.O_DIRECT)
         self._block = mmap.mmap(-1, BLOCK)  # aligned, as direct writes demand
 
-    def acknowledge(self, number: int) -> None:
+    def acknowledge(self, number: int, applied: Applied) -> None:
         self._block[: len(MAGIC) + _NUMBER.size] = MAGIC + _NUMBER.pack(number)
         os.pwrite(self._handle, self._block, 0)
 

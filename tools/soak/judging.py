@@ -7,22 +7,20 @@ there; nothing else. Some of the journals found must also take the next change a
 from __future__ import annotations
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from agent.clock import SystemClock
 from storeforward.errors import JournalError
 from storeforward.items import Item
 from storeforward.journal import Journal
 from storeforward.records import StoredRecord
-from tools.soak.campaign import DEVICE, KEY
+from tools.soak.campaign import KEY
 from tools.soak.chain import ChainCheck
-from tools.soak.recorded import OPTIONS, all_records, reached
+from tools.soak.recorded import all_records, opened, reached
 from tools.soak.workload import Expectation, Expected, Workload
 
-_GO_ON_EVERY: Final = 8
+GO_ON_EVERY: Final = 8
 """One in so many journals found is also written to and opened again."""
 
 
@@ -51,35 +49,45 @@ def read_truth(path: Path, seed: int, changes: int) -> Truth:
     return Truth(seed, records, expected)
 
 
-class Judge:
-    """Looks at journals of one workload, and counts what they were like."""
+class Judge(Protocol):
+    """Looks at journals that were found, in the order of the cuts, and counts what they were like."""
 
-    def __init__(self, truth: Truth) -> None:
-        self._truth = truth
-        self.looked = 0
-        self.beyond = 0
-        """Journals with more than what was acknowledged."""
-        self.continued = 0
-        """Journals that were written to and opened again."""
+    beyond: int
+    """Journals with more than what was acknowledged."""
+    continued: int
+    """Journals that were written to and opened again."""
 
     async def problem(self, path: Path, acknowledged: int) -> str | None:
         """Open a journal that was found after so many changes were acknowledged; what is wrong with it, or None."""
+
+
+class WholeJudge:
+    """Compares everything in a journal that never evicts with the truth."""
+
+    def __init__(self, truth: Truth) -> None:
+        self._truth = truth
+        self._looked = 0
+        self.beyond = 0
+        self.continued = 0
+
+    async def problem(self, path: Path, acknowledged: int) -> str | None:
+        """See Judge."""
         truth = self._truth
-        self.looked += 1
+        self._looked += 1
         try:
-            async with _open(path) as journal:
+            async with opened(path) as journal:
                 records = await all_records(journal)
                 number = reached(journal, records)
                 problem = await self._compare(journal, records, number, acknowledged)
                 self.beyond += number > acknowledged
-                if problem is not None or self.looked % _GO_ON_EVERY or number + 1 == len(truth.expected):
+                if problem is not None or self._looked % GO_ON_EVERY or number + 1 == len(truth.expected):
                     return problem
                 expected = truth.expected[number].copy()
                 workload = Workload(truth.seed)
                 changes = [workload.next() for _ in range(number + 1)][-1]
                 applied = await journal.apply(changes)
                 expected.take(changes, [ref.record_hash for ref in applied.records])
-            async with _open(path) as journal:
+            async with opened(path) as journal:
                 self.continued += 1
                 return await _compare_state(journal, expected)
         except JournalError as error:
@@ -121,10 +129,6 @@ def _as_expected(item: Item) -> Expected:
     return Expected(item.state, item.reference, item.tx, item.attempts, item.height, item.code, item.detail, item.record_seq)
 
 
-def _open(path: Path) -> AbstractAsyncContextManager[Journal]:
-    return Journal.open(path, device=DEVICE, sign=KEY.sign, clock=SystemClock(), boot_id=bytes(16), options=OPTIONS)
-
-
 async def _read(path: Path) -> list[StoredRecord]:
-    async with _open(path) as journal:
+    async with opened(path) as journal:
         return await all_records(journal)

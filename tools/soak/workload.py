@@ -101,8 +101,10 @@ class Expectation:
 class Workload:
     """Makes one change after the other."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, bulk: int = 1) -> None:
+        """`bulk`: how many times larger events are than usual."""
         self._chance = Random(f"workload {seed}")
+        self._bulk = bulk
         self._number = 0
         self._next_item = 1
         self._next_seq = 1
@@ -118,8 +120,8 @@ class Workload:
         number = (NUMBER, b"%d" % self._number)
         if kind == "events":
             count = self._chance.randint(1, 12)
-            records = [self._record(self._chance.choice((Stream.EVENT, Stream.RECEIPT)), 300) for _ in range(count)]
-            return Changes(tuple(records), values=(number,))
+            streams = (self._chance.choice((Stream.EVENT, Stream.RECEIPT)) for _ in range(count))
+            return Changes(tuple(self._record(stream, 300 * self._bulk) for stream in streams), values=(number,))
         if kind == "repair":
             return Changes(renewals=self._renewals(), values=(number, ("note", self._note())))
         marks = self._news()
