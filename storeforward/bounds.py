@@ -56,7 +56,7 @@ class Bounds:
         """Records were stored, the newest captured at `wall_ns`. Age is looked at once a day of that time: no clock is
         believed further than the records that were dated by it."""
         self._unseen += max(1, records)
-        self._since_step += records
+        self._since_step = records + (self._since_step if self.due else 0)
         day = 0 if wall_ns is None else wall_ns // NS_PER_DAY
         if day > self._day and self._max_days:
             self._day, self.age_due = day, True
@@ -76,7 +76,7 @@ class Bounds:
         self.size_due = True
 
     def rows(self) -> int:
-        """How many records the next step looks at: more than came since the last one, so that eviction keeps up."""
+        """How many records the next step looks at: more than came since the one before it, so that eviction keeps up."""
         rows = min(max(STEP_RECORDS, 2 * self._since_step), MOST_STEP_RECORDS)
         self._since_step = 0
         return rows
