@@ -29,7 +29,8 @@ class FakeNode:
     """A full node. What it keeps from others, and how, is set from outside; it remembers what it was asked and sent.
 
     lag: blocks that it does not have yet. silent: no answer comes, after `timeout_s`. closes_every: each so-and-so-many-th call
-    finds the connection closed. swallows: transactions are accepted and dropped. lie: alters results before they are sent.
+    finds the connection closed. swallows: transactions are accepted and dropped. lie: alters results before they are sent, or
+    raises LookupError to refuse.
     """
 
     def __init__(self, name: str, chain: FakeChain) -> None:
@@ -73,10 +74,10 @@ class FakeNode:
         }
         try:
             result = own[method](**params) if method in own else self.chain.result(method, params, self.top)
+            if self.lie is not None:
+                result = self.lie(method, params, json.loads(json.dumps(result)))
         except LookupError as error:
             return refusal(request_id, error)
-        if self.lie is not None:
-            result = self.lie(method, params, json.loads(json.dumps(result)))
         return json.dumps({"jsonrpc": "2.0", "id": request_id, "result": result}).encode()
 
     def _status(self) -> Any:
