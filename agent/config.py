@@ -52,6 +52,8 @@ class LedgerConfig:
     single_operator: bool = False
     anchor_keys: tuple[bytes, ...] = ()
     """Who may sign a new anchor: P-256 keys, 33 bytes each, SEC1 compressed."""
+    drain_per_s: Annotated[int, Between(1, 1_000)] = 10
+    """Late readings handed in per second after an outage. Orders never wait."""
 
     def __post_init__(self) -> None:
         if len(self.anchor_hash) != 32:

@@ -28,6 +28,7 @@ from agent.journaling.recording import METER_STATE, Recorder
 from agent.keystore import FileKeyStore, KeyStore
 from agent.line.forwarding import Forwarder
 from agent.line.link import Link
+from agent.line.pacing import Pace
 from agent.line.proving import Counters, Prover
 from agent.line.recovering import STANDING, Recovery, restore, tell_of_damage
 from agent.line.sealing import Sealer
@@ -143,7 +144,9 @@ class Agent:
         sealer = Sealer(self.config.device.chain_id, self.device_id, self._keystore.sign)
         public_key = self._keystore.public_key()
         registration = Registration(self.device_id, public_key, kind, timetable, link, clock, status)
-        self._forwarder = forwarder = Forwarder(keeper, link, self.device_id, registration, self._back_online)
+        self._forwarder = forwarder = Forwarder(
+            keeper, link, self.device_id, registration, clock, Pace(self.config.ledger.drain_per_s), self._back_online
+        )
         own, unsettled = OwnOrders(), Unsettled(duration_s)
         if kind is Kind.UTILITY:
             source = self._drivers.get(PRICES)

@@ -2,7 +2,8 @@
 
 What a node says when a transaction is handed in is a hint. Final is a proven result, a proven reading, or a proven height (for
 readings: a proven time) after which the ledger takes it no more. Without a node everything waits and is handed in, in
-order, once there is one again.
+order, once there is one again: orders at once, what is late in any case at a pace, so that a street that comes back after an
+outage does not bury the nodes.
 """
 
 from __future__ import annotations
@@ -15,14 +16,16 @@ from typing import Final
 from agent.clock import NS_PER_S
 from agent.journaling.keeping import Keeper
 from agent.line.link import Link
+from agent.line.pacing import Pace
 from agent.trade.registry import Registration
+from agent.vocabulary import Clock
 from lightclient import keys
 from lightclient.blocks import Header
 from lightclient.messages import OpenReading
 from lightclient.proving import Proven
 from lightclient.refusals import SENTENCES, Refusal
 from lightclient.values import ReadingRecord, TxResult
-from storeforward.items import Item, ItemState, Mark
+from storeforward.items import Item, ItemState, Mark, Priority
 
 PAGE: Final = 64
 """Items handed in, and results asked for, at a time."""
@@ -30,6 +33,8 @@ MOST_DOUBTFUL: Final = 4
 """Readings whose slot is looked up in one round of proofs, at most."""
 FIRST_PROBE_S: Final = 5
 LONGEST_PROBE_S: Final = 300
+BACKLOG: Final = 16
+"""So many items under way that were handed in once are a backlog on its way, and worth asking for soon again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +47,27 @@ class Outcome:
 
 
 class Forwarder:
-    """Sends for one sender. `back_online` is called when a node answers again after a loss."""
+    """Sends for one sender. `back_online` is called when a node answers again after a loss. `pace` holds for all but orders."""
 
     def __init__(
-        self, keeper: Keeper, link: Link, sender: bytes, registration: Registration, back_online: Callable[[], None]
+        self,
+        keeper: Keeper,
+        link: Link,
+        sender: bytes,
+        registration: Registration,
+        clock: Clock,
+        pace: Pace,
+        back_online: Callable[[], None],
     ) -> None:
         self._keeper = keeper
         self._link = link
         self._sender = sender
         self._registration = registration
+        self._clock = clock
+        self._pace = pace
         self._back_online = back_online
         self._kicked = asyncio.Event()
+        self._asked = 0
         self.handed_in = 0
         """Transactions that a node took, re-sent ones counted again."""
 
@@ -78,16 +93,35 @@ class Forwarder:
         while True:
             page = await self._keeper.due(PAGE)
             for item in page:
-                if not self._keeper.rides(item.id) and not await self._hand_in_one(item):
+                if self._keeper.rides(item.id):
+                    continue
+                if item.priority is not Priority.TRADE:
+                    wait_ns = self._pace.wait_ns(self._clock.monotonic_ns())
+                    if wait_ns:
+                        await self._pause(wait_ns)
+                        break  # an order may have come meanwhile
+                if not await self._hand_in_one(item):
                     return False
-            if len(page) < PAGE:
-                return True
-            await self._keeper.flush()  # or the same page would be due again
+            else:
+                if len(page) < PAGE:
+                    return True
+                await self._keeper.flush()  # or the same page would be due again
+
+    async def _pause(self, wait_ns: int) -> None:
+        """Keep to the pace, but for what is kicked in meanwhile."""
+        try:
+            async with asyncio.timeout(wait_ns / NS_PER_S):
+                await self._kicked.wait()
+        except TimeoutError:
+            return
+        self._kicked.clear()
 
     async def _hand_in_one(self, item: Item) -> bool:
         outcome = await self._link.broadcast(item.tx)
         if outcome is None:
             return False
+        if item.priority is not Priority.TRADE:
+            self._pace.passed(self._clock.monotonic_ns())
         refused = outcome.code not in (Refusal.OK, Refusal.REPLAYED)
         self.handed_in += not refused
         hint = f"hint of a node: {outcome.log} (code {outcome.code})" if refused else None
@@ -100,9 +134,22 @@ class Forwarder:
         return self._registration.dispute_s
 
     async def under_way(self) -> list[Item]:
-        """Items that were handed in and whose result is not proven yet, orders first, oldest first; at most one page."""
+        """Items that were handed in and whose result is not proven yet, at most one page: orders first, oldest first. Of more
+        readings than a page holds other ones each time, so that those which the ledger does not take keep no others waiting."""
         items = [item for item in await self._keeper.open_items() if item.attempts or self._keeper.rides(item.id)]
-        return items[:PAGE]
+        if len(items) <= PAGE:
+            return items
+        orders = [item for item in items if item.priority is Priority.TRADE][:PAGE]
+        others = [item for item in items if item.priority is not Priority.TRADE]
+        room = PAGE - len(orders)
+        first = self._asked % len(others) if others else 0
+        self._asked = first + room
+        return orders + (others[first:] + others[:first])[:room]
+
+    @staticmethod
+    def is_draining(items: Sequence[Item]) -> bool:
+        """Whether what is under way is a backlog that was just handed in, and not what the ledger has let lie before."""
+        return sum(item.attempts <= 1 for item in items) >= BACKLOG
 
     def proof_key(self, item: Item) -> bytes:
         """The one key that shows what became of an item."""

@@ -43,11 +43,13 @@ class Counters:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a round of proofs brought: marks and records to store, and the answers to the keys that were asked along."""
+    """What a round of proofs brought: marks and records to store, and the answers to the keys that were asked along. `more`
+    says that a backlog is on its way, about which there is soon more to hear."""
 
     marks: list[Mark]
     answers: list[Proven]
     records: list[NewRecord] = field(default_factory=list)
+    more: bool = False
 
 
 class Prover:
@@ -82,7 +84,8 @@ class Prover:
             return None
         outcomes = self._forwarder.judge(items, answers[: len(items)], header)
         outcomes += await self._settle_doubts(self._forwarder.doubtful(items, outcomes), header)
-        news = News([outcome.mark for outcome in outcomes], answers[len(asked) :])
+        marks = [outcome.mark for outcome in outcomes]
+        news = News(marks, answers[len(asked) :], more=self._forwarder.is_draining(items))
         for outcome in outcomes:
             self._take(outcome, at_s)
         for slot_s, answer in zip(slots, answers[len(items) : len(asked)], strict=True):

@@ -41,7 +41,7 @@ TIME_FLOOR: Final = "time floor"
 LEAST_BETWEEN_S: Final = 60
 """An event wakes trading at most this often; so do open orders, whose book may have changed."""
 ASK_AGAIN_S: Final = 5
-"""When a call has not run at the time it should have."""
+"""When a call has not run at the time it should have, and while a backlog is on its way to the ledger."""
 
 
 class Trader:
@@ -271,6 +271,8 @@ class Trader:
                 return
             self._own.become(after)
             self.messages_sent += len(wanted)
+        if news.more and self._prove_again_s is None:
+            self._prove_again_s = now_s(self._clock) + ASK_AGAIN_S
         self._forwarder.kick()
 
 
