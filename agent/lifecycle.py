@@ -26,11 +26,12 @@ from agent.journaling.keeping import Keeper
 from agent.journaling.opening import open_journal
 from agent.journaling.recording import METER_STATE, Recorder
 from agent.keystore import FileKeyStore, KeyStore
+from agent.line.damage import Damage
 from agent.line.forwarding import Forwarder
 from agent.line.link import Link
 from agent.line.pacing import Pace
 from agent.line.proving import Counters, Prover
-from agent.line.recovering import STANDING, Recovery, restore, tell_of_damage
+from agent.line.recovering import STANDING, Recovery, restore
 from agent.line.sealing import Sealer
 from agent.metering import MeterState, SlotMeter
 from agent.observing import Observer
@@ -103,6 +104,7 @@ class Agent:
         self._recorder: Recorder | None = None
         self._poster: Poster | None = None
         self._forwarder: Forwarder
+        self._damage: Damage
         self._keeper: Keeper
         self._link: Link
         self._stack = AsyncExitStack()
@@ -139,7 +141,6 @@ class Agent:
         floor_ns = max(self._built_after_ns, int(journal.values.get(TIME_FLOOR, b"0")))
         self._link = link = Link(self.client, clock, status, floor_ns)
         self._keeper = keeper = Keeper(journal, clock, status)
-        await tell_of_damage(keeper, status, clock)
         is_fresh = STANDING not in journal.values
         sealer = Sealer(self.config.device.chain_id, self.device_id, self._keystore.sign)
         public_key = self._keystore.public_key()
@@ -147,6 +148,7 @@ class Agent:
         self._forwarder = forwarder = Forwarder(
             keeper, link, self.device_id, registration, clock, Pace(self.config.ledger.drain_per_s), self._back_online
         )
+        self._damage = damage = Damage(journal, self.config.journal, public_key, sealer, clock, status, self._repaired)
         own, unsettled = OwnOrders(), Unsettled(duration_s)
         if kind is Kind.UTILITY:
             source = self._drivers.get(PRICES)
@@ -158,7 +160,7 @@ class Agent:
                 self._rules,
                 link,
                 registration,
-                Recovery(self.device_id, timetable, link, journal, None, is_fresh=is_fresh),
+                Recovery(self.device_id, timetable, link, journal, None, damage, is_fresh=is_fresh),
                 prover,
                 forwarder,
                 keeper,
@@ -174,6 +176,7 @@ class Agent:
         meter = SlotMeter(duration_s, None if meter_state is None else MeterState.decode(meter_state))
         observer = Observer(appliance, clock, status, meter, duration_s)
         await restore(journal, observer, own, unsettled)
+        damage.watch(observer)
         self._recorder = recorder = Recorder(
             observer,
             keeper,
@@ -193,7 +196,7 @@ class Agent:
             recorder,
             link,
             registration,
-            Recovery(self.device_id, timetable, link, journal, observer, is_fresh=is_fresh),
+            Recovery(self.device_id, timetable, link, journal, observer, damage, is_fresh=is_fresh),
             MarketDesk(self.device_id, timetable),
             prover,
             forwarder,
@@ -215,6 +218,7 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._forwarder.run(), name=f"{self.name}: forward")
+                tasks.create_task(self._damage.repair(), name=f"{self.name}: take back")
                 if self._poster is not None:
                     tasks.create_task(self._poster.run(), name=f"{self.name}: post")
                 if self._controller is not None and self.trader is not None:
@@ -235,6 +239,10 @@ class Agent:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    def _repaired(self) -> None:
+        self._forwarder.kick()
+        self._back_online()
 
     def _back_online(self) -> None:
         if self.trader is not None:

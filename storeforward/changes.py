@@ -6,17 +6,20 @@ from dataclasses import dataclass
 
 from storeforward.items import Mark, NewItem, Renewal
 from storeforward.records import NewRecord, RecordRef, Stream
+from storeforward.salvage import SalvagedRecord
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """One atomic change. `values` sets small named values; None removes a name."""
+    """One atomic change. `values` sets small named values; None removes a name. `salvaged` are records of another time of this
+    journal, which are kept apart from its own."""
 
     records: tuple[NewRecord, ...] = ()
     enqueue: tuple[NewItem, ...] = ()
     marks: tuple[Mark, ...] = ()
     renewals: tuple[Renewal, ...] = ()
     values: tuple[tuple[str, bytes | None], ...] = ()
+    salvaged: tuple[SalvagedRecord, ...] = ()
 
     @property
     def can_wait(self) -> bool:
@@ -24,7 +27,7 @@ class Changes:
         return (
             bool(self.records)
             and all(record.stream is Stream.SAMPLE for record in self.records)
-            and not (self.enqueue or self.marks or self.renewals or self.values)
+            and not (self.enqueue or self.marks or self.renewals or self.values or self.salvaged)
         )
 
 

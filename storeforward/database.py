@@ -18,6 +18,7 @@ from storeforward.items import LAST_OPEN, Item, ItemState, Priority
 from storeforward.migrations import migrate
 from storeforward.options import JournalOptions
 from storeforward.records import NO_HASH, Chain, Record, StoredRecord, Stream, record_hash
+from storeforward.salvage import SalvagedRecord
 
 _log = logging.getLogger(__name__)
 
@@ -138,6 +139,21 @@ def read_records(connection: sqlite3.Connection, stream: Stream, after_seq: int,
         (stream, after_seq, limit),
     )
     return [StoredRecord(Record.decode(data), data, signature, height) for data, signature, height in rows]
+
+
+def read_salvaged(connection: sqlite3.Connection, after: tuple[int, bytes], limit: int) -> list[SalvagedRecord]:
+    """Records out of damaged files, of all streams, behind the (sequence number, hash) given, in that order."""
+    rows = connection.execute(
+        "SELECT data, signature, proven_height, origin FROM salvaged WHERE (seq, hash) > (?, ?) ORDER BY seq, hash LIMIT ?",
+        (*after, limit),
+    )
+    return [SalvagedRecord(Record.decode(data), data, signature, height, origin) for data, signature, height, origin in rows]
+
+
+def count_salvaged(connection: sqlite3.Connection) -> tuple[int, int]:
+    """How many records out of damaged files are kept, and their bytes."""
+    count, size = connection.execute("SELECT COUNT(*), COALESCE(SUM(LENGTH(data)), 0) FROM salvaged").fetchone()
+    return int(count), int(size)
 
 
 def read_open(connection: sqlite3.Connection, priority: Priority, after_id: int, limit: int) -> list[Item]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,16 @@ def set_aside(path: Path) -> Path:
             part.rename(aside.with_name(aside.name + suffix))
     sync_folder(path.parent)
     return aside
+
+
+def asides(path: Path) -> list[Path]:
+    """The databases that were set aside from `path` and are still there, the oldest first."""
+    found = []
+    for file in path.parent.glob(f"{glob.escape(path.name)}.damaged-*"):
+        number = file.name.removeprefix(f"{path.name}.damaged-")
+        if number.isdecimal():
+            found.append((int(number), file))
+    return [file for _, file in sorted(found)]
 
 
 def sync_folder(folder: Path) -> None:

@@ -157,6 +157,11 @@ class Journal:
         """Records of a stream with sequence numbers above `after_seq`, in order. Raises StorageFailed."""
         return await self._read(partial(database.read_records, stream=stream, after_seq=after_seq, limit=limit))
 
+    async def salvaged_bytes(self) -> int:
+        """How much of the journal are records out of damaged files. Reads them all. Raises StorageFailed."""
+        _, size = await self._read(database.count_salvaged)
+        return size
+
     async def metrics(self) -> Metrics:
         """Figures about the journal now. Raises StorageFailed."""
         return await self._read(partial(self._writer.metrics, monotonic_ns=self._clock.monotonic_ns()))

@@ -109,5 +109,5 @@ class Rationing:
 
 def is_dispensable(changes: Changes) -> bool:
     """Whether a change is nothing but samples, means and events: what is lost then is detail, not energy or money."""
-    others = changes.enqueue or changes.marks or changes.renewals or changes.values
+    others = changes.enqueue or changes.marks or changes.renewals or changes.values or changes.salvaged
     return bool(changes.records) and not others and all(new.stream in _DISPENSABLE for new in changes.records)

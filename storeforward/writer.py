@@ -25,7 +25,8 @@ from storeforward.items import LAST_OPEN, Item
 from storeforward.itemtable import ItemTable, Moved, Renewed
 from storeforward.metrics import Metrics, Tally, count_dead_letters, count_records, read_depth, read_oldest_unsent
 from storeforward.options import JournalOptions
-from storeforward.records import Chain, NewRecord, RecordRef, Stream
+from storeforward.records import Chain, NewRecord, RecordRef, Stream, record_hash
+from storeforward.salvage import SalvagedRecord
 from storeforward.wear import SAVE_EVERY_NS, WalReader, read_wear, save_wear
 
 _log = logging.getLogger(__name__)
@@ -275,6 +276,8 @@ class Writer:
         renewed = tuple(self._items.renew(renewal) for renewal in changes.renewals)
         for name, value in changes.values:
             self._set(name, value)
+        for old in changes.salvaged:
+            self._keep_salvaged(old)
         return Written(Applied(refs, tuple(item.id for item in queued)), queued, moved, renewed)
 
     def _record(self, new: NewRecord, monotonic_ns: int) -> RecordRef:
@@ -285,6 +288,15 @@ class Writer:
         )
         self._sealed[new.stream] += 1
         return ref
+
+    def _keep_salvaged(self, old: SalvagedRecord) -> None:
+        """Keep a record out of a damaged file; nothing happens where it is kept already, or was never lost."""
+        row = old.record.seq, record_hash(old.data), old.record.stream, old.data, old.signature, old.proven_height, old.origin
+        self._connection.execute(
+            "INSERT OR IGNORE INTO salvaged (seq, hash, stream, data, signature, proven_height, origin)"
+            " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM records WHERE seq = ?1 AND data = ?4)",
+            row,
+        )
 
     def _set(self, name: str, value: bytes | None) -> None:
         if value is None:

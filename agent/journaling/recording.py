@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final, assert_never
 
 from agent.clock import NS_PER_S, now_s
@@ -129,12 +130,7 @@ class Recorder:
 
     def _reading(self, slot: SlotEnergy, record: int) -> NewItem:
         """The reading of a slot for the ledger, made around the hash of its record."""
-        sealer = self._sealer
-
-        def make(record_hash: bytes) -> bytes:
-            registers = slot.import_start_wh, slot.export_start_wh, slot.import_end_wh, slot.export_end_wh
-            return sealer.seal(OpenReading(slot.slot_s, *registers, record_hash), 0, NEVER).tx
-
+        make = partial(self._sealer.seal_reading, slot)
         return NewItem(Priority.BILLING, OpenReading.KIND, slot.slot_s, 0, None, make, NEVER, record)
 
     def _note(self, event: RegisterFell | EdgesMissed | TimeFell, taken_ns: int) -> None:

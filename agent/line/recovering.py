@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent.clock import NS_PER_S, now_s
+from agent.clock import NS_PER_S
 from agent.journaling import entries
-from agent.journaling.keeping import Keeper
 from agent.journaling.recording import HISTORY_FROM, UNSETTLED
+from agent.line.damage import Damage
 from agent.line.link import Link
 from agent.observing import Observer
-from agent.status import Status, Trouble
 from agent.trade.market import MOST_AHEAD_S
 from agent.trade.orders import OwnOrders
 from agent.trade.positions import Unsettled
 from agent.trade.timetable import Timetable
-from agent.vocabulary import Clock
 from lightclient import keys
 from lightclient.blocks import Header
 from lightclient.proving import Proven
@@ -30,8 +28,6 @@ from storeforward.records import Stream
 
 STANDING: Final = "standing"
 """Named value of the journal: the own orders that stand."""
-SET_ASIDE: Final = "set aside"
-"""Named value of the journal: the name of the damaged file that it replaced."""
 IN_FLIGHT: Final = 128
 """Numbers left free above the highest proven one: a lost journal may have sent more, which no block holds yet. The ledger takes
 about so many orders of one device in an hour, and jumps of up to 1,024."""
@@ -52,44 +48,37 @@ async def restore(journal: Journal, observer: Observer, own: OwnOrders, unsettle
         after_seq = page[-1].record.seq
 
 
-async def tell_of_damage(keeper: Keeper, status: Status, clock: Clock) -> None:
-    """Let the status say that a damaged journal was set aside, at this start or an earlier one, while its file is there."""
-    journal = keeper.journal
-    if journal.set_aside is not None:
-        await keeper.store(values=[(SET_ASIDE, journal.set_aside.name.encode())])
-    name = journal.values.get(SET_ASIDE)
-    if name is None:
-        return
-    aside = journal.path.with_name(name.decode())
-    if aside.exists():
-        cause = (
-            f"{journal.path} was damaged (a power cut, a worn card) and stands aside as {aside.name}; a fresh one was begun,"
-            f" and what waited there to be sent is not sent. Next: keep a copy of {aside} for whoever must prove what is in"
-            " it, check the card, take the file away and restart the agent"
-        )
-        status.set(Trouble.JOURNAL_LOST, cause, now_s(clock))
-
-
 class Recovery:
     """Asks the ledger once per start. `observer` is None for a sender without a meter; `is_fresh` says that the journal never
-    held an order."""
+    held an order. Nothing is asked before `damage` was repaired as far as it can be."""
 
     def __init__(
-        self, sender: bytes, timetable: Timetable, link: Link, journal: Journal, observer: Observer | None, *, is_fresh: bool
+        self,
+        sender: bytes,
+        timetable: Timetable,
+        link: Link,
+        journal: Journal,
+        observer: Observer | None,
+        damage: Damage,
+        *,
+        is_fresh: bool,
     ) -> None:
         self._sender = sender
         self._timetable = timetable
         self._link = link
         self._journal = journal
         self._observer = observer
+        self._damage = damage
         self._is_fresh = is_fresh
         self._forgotten_until_s = 0
         self._done = False
 
     async def check(self, header: Header) -> bool:
         """Whether all is proven that must be known before the first transaction."""
-        if not self._done:
+        if not self._done and self._damage.is_repaired:
             self._done = await self._number(header) and await self._continue_registers(header)
+            if self._done:
+                self._damage.complete_history()
         return self._done
 
     def may_have_traded(self, slot_s: int) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agent.vocabulary import Sign
+from agent.vocabulary import Sign, SlotEnergy
 from lightclient import wire
-from lightclient.messages import Message
+from lightclient.messages import Message, OpenReading
 
 NEVER = 0
 """expires_height of a reading: it counts once whenever it arrives."""
@@ -40,3 +40,8 @@ class Sealer:
         )
         tx = wire.encode_tx(payload, self.sign(payload))
         return Sealed(tx, payload, message.KIND, seq, expires_height, wire.order_id(payload))
+
+    def seal_reading(self, slot: SlotEnergy, record_hash: bytes) -> bytes:
+        """The transaction that reports a slot. The same slot and record give the same bytes, whenever it is made."""
+        registers = slot.import_start_wh, slot.export_start_wh, slot.import_end_wh, slot.export_end_wh
+        return self.seal(OpenReading(slot.slot_s, *registers, record_hash), 0, NEVER).tx
