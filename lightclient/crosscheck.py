@@ -68,9 +68,23 @@ class CrossCheck:
         """
         if len(self._nodes) == 1:
             return  # single_operator: the owner said that there is nobody to ask
-        target, causes, confirmed = trace[-1], dict[str, str](), False
-        witnesses = await self._distinct(primary, causes)
-        answers = await asyncio.gather(*(self._other_block(witness, target) for witness in witnesses), return_exceptions=True)
+        await self._nodes.introduce(primary)
+        causes: dict[str, str] = {}
+        if await self._is_confirmed(self._nodes.but(primary), trace, primary, now_ns, causes):
+            return
+        rest = [witness for witness in self._nodes.at_last() if witness is not primary and witness.name not in causes]
+        if not await self._is_confirmed(rest, trace, primary, now_ns, causes):
+            raise NotCrossChecked(trace[-1].height, causes)
+
+    async def _is_confirmed(
+        self, asked: Sequence[Provider], trace: Sequence[LightBlock], primary: Provider, now_ns: int, causes: dict[str, str]
+    ) -> bool:
+        """Whether one of these shows the same header; `causes` gets why another does not."""
+        confirmed = False
+        witnesses = await self._distinct(asked, causes)
+        answers = await asyncio.gather(
+            *(self._other_block(witness, trace[-1]) for witness in witnesses), return_exceptions=True
+        )
         for witness, answer in zip(witnesses, answers, strict=True):
             if answer is None:
                 self._nodes.praise(witness)
@@ -82,8 +96,7 @@ class CrossCheck:
                 causes[witness.name] = str(answer)
             else:
                 raise answer
-        if not confirmed:
-            raise NotCrossChecked(target.height, causes)
+        return confirmed
 
     async def examine(self, trace: Sequence[LightBlock], other: LightBlock, source: Provider, now_ns: int) -> Divergence:
         """Where the chain of `source`, which shows `other`, parts from the trace. Raises NodeError, VerificationError."""
@@ -96,11 +109,10 @@ class CrossCheck:
         seen = attack.divergence
         return await self.examine(seen.source_trace, seen.conflicting, attack.accused, attack.now_ns)
 
-    async def _distinct(self, primary: Provider, causes: dict[str, str]) -> list[Provider]:
-        """The witnesses that are nodes of their own. One after the other: of two with one id, always the same one stays."""
-        await self._nodes.introduce(primary)
+    async def _distinct(self, witnesses: Sequence[Provider], causes: dict[str, str]) -> list[Provider]:
+        """Those that are nodes of their own. One after the other: of two with one id, always the same one stays."""
         distinct = []
-        for witness in self._nodes.but(primary):
+        for witness in witnesses:
             try:
                 await self._nodes.introduce(witness)
                 distinct.append(witness)

@@ -81,12 +81,17 @@ class Nodes:
         """Those that may confirm what this one says, now."""
         return [other for other in (self.primary, *self.witnesses()) if other is not provider]
 
+    def at_last(self) -> list[Provider]:
+        """Those that are left alone, but for no lie: better to ask them before their time than to do without anybody."""
+        seen = zip(self.everyone, self.view(), strict=True)
+        return [node for node, how in seen if how.condition is Condition.COOLING and how.fault not in _ALARMING]
+
     def in_turn(self) -> Iterator[Provider]:
-        """Each usable node once, the primary first; whoever becomes primary meanwhile is next."""
+        """Each node once that may be asked, the primary first; whoever becomes primary meanwhile is next."""
         asked: set[str] = set()
         while True:
-            usable = (provider for provider in (self.primary, *self.witnesses()) if provider.name not in asked)
-            provider = next(usable, None)
+            askable = (node for node in (self.primary, *self.witnesses(), *self.at_last()) if node.name not in asked)
+            provider = next(askable, None)
             if provider is None:
                 return
             asked.add(provider.name)
