@@ -11,7 +11,7 @@ from storeforward.options import JournalOptions
 HIGH_PERMILLE: Final = 900
 LOW_PERMILLE: Final = 850
 """Eviction begins above the one and ends below the other, so that it comes seldom and leaves room for a burst."""
-STEP_RECORDS: Final = 400
+STEP_RECORDS: Final = 256
 """Records that one step looks at, at least: some milliseconds, for which an acknowledgement may have to wait."""
 MOST_STEP_RECORDS: Final = 4_000
 LOOK_EVERY: Final = 16
