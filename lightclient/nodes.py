@@ -160,10 +160,13 @@ class Nodes:
             self._give_up_id(provider)
 
     def _give_up_id(self, provider: Provider) -> None:
-        """A node that fails holds no id any more: one with the same id takes its place at once."""
+        """A node that fails holds no id any more: one that is left alone only for having the same takes its place at once."""
         self._ids = {node_id: first for node_id, first in self._ids.items() if first is not provider}
+        view = self.view()
         for twin in self._twins.pop(provider, ()):
-            self._pool.praise(self.everyone.index(twin))
+            index = self.everyone.index(twin)
+            if view[index].fault is Fault.DUPLICATE:
+                self._pool.praise(index)
 
     def view(self) -> tuple[NodeView, ...]:
         return self._pool.view(self._now_ns())
