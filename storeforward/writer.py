@@ -31,7 +31,7 @@ from storeforward.wear import SAVE_EVERY_NS, WalReader, read_wear, save_wear
 
 _log = logging.getLogger(__name__)
 
-STEPS_FOR_ROOM: Final = 4
+STEPS_FOR_ROOM: Final = 16
 """Steps of eviction that a change waits for which the full journal did not take."""
 
 
