@@ -53,7 +53,7 @@ def run(folder: Path, seed: int, starts: int, limit_s: float = LIMIT_S) -> Outco
 def first_record_s(home: Path, library: Path) -> float | None:
     """Real seconds from the start of an agent's process until its first sample or energy record is there; None: it never is."""
     with fieldagent.silent_node() as node:
-        config = fieldagent.write_home(home, node, "all", 0)
+        config = fieldagent.write_home(home, node, "slot", 0)
         started_s = time.monotonic()
         with fieldagent.start(config, {**os.environ, "LD_PRELOAD": str(library)}) as agent:
             try:

@@ -24,10 +24,13 @@ from agent.journaling import entries
 from agent.journaling.keeping import Keeper
 from agent.line.forwarding import Forwarder
 from agent.line.link import Link
+from agent.line.pacing import Pace
 from agent.line.proving import Counters, Prover
-from agent.line.recovering import Recovery
 from agent.line.sealing import NEVER, VALID_BLOCKS, Sealer
 from agent.status import Status
+from agent.time.deviceclock import DeviceClock
+from agent.time.keeping import TimeKeeper
+from agent.time.ledger import LedgerTime
 from agent.trade.orders import OwnOrders
 from agent.trade.positions import Unsettled
 from agent.trade.registry import Registration
@@ -59,6 +62,8 @@ _PROVE_EVERY_S: Final = 0.25
 _STEADY_EVERY_S: Final = 0.01
 _BURST_EVERY_S: Final = 0.15
 _BURST_CHANGES: Final = 120
+_MOST_PER_S: Final = 10_000
+"""No pace holds the hand-in back: a clock that runs ahead would make nothing of it."""
 _TRUSTING_PERIOD_S: Final = 20 * 86_400
 
 
@@ -154,12 +159,15 @@ class _Process:
         self._sealer = sealer
         self._clock = clock
         client = LightClient({assignment.node: node}, assignment.anchor, options, clock, MemoryStore())
-        self._link = Link(client, clock, status, 0)
+        boot_id = assignment.run.to_bytes(16, "big")
+        time = TimeKeeper(DeviceClock.of(clock), status, boot_id, LedgerTime(boot_id, HEARTBEAT_S, drift_s=10))
+        self._link = Link(client, clock, status, time)
         self._keeper = Keeper(journal, clock, status)
         self._registration = Registration(sealer.sender, public_key, Kind.BATTERY, timetable, self._link, clock, status)
-        self._recovery = Recovery(sealer.sender, timetable, self._link, journal, None, is_fresh=False)
         self._may_order = False
-        self.forwarder = Forwarder(self._keeper, self._link, sealer.sender, self._registration, lambda: None)
+        self.forwarder = Forwarder(
+            self._keeper, self._link, sealer.sender, self._registration, clock, Pace(_MOST_PER_S), lambda: None
+        )
         self._prover = Prover(
             sealer.sender, self._link, self.forwarder, OwnOrders(), Unsettled(SLOT_S), Counters(), lambda *_: None
         )
@@ -169,7 +177,7 @@ class _Process:
         while True:
             header = await self._link.update()
             if header is not None and await self._registration.check(header):
-                self._may_order = await self._recovery.check(header)
+                self._may_order = True
                 news = await self._prover.ask(header, now_s(self._clock), ())
                 if news is not None and news.marks:
                     await self._keeper.store(marks=news.marks)
