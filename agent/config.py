@@ -109,6 +109,14 @@ class TradeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TimeConfig:
+    """Whom to believe. `system_clock` "synchronised": the operating system's clock while the kernel says that it is;
+    "always": the owner's word that somebody else sets it (a hypervisor, a clock with a battery)."""
+
+    system_clock: Literal["synchronised", "always"] = "synchronised"
+
+
+@dataclass(frozen=True, slots=True)
 class StrategyConfig:
     """How to decide: the strategy of the device's kind, or "passive", which trades nothing. `rules` are the owner's."""
 
@@ -135,6 +143,7 @@ class AgentConfig:
     drivers: Mapping[str, DriverConfig]
     trade: TradeConfig = TradeConfig()
     strategy: StrategyConfig = StrategyConfig()
+    time: TimeConfig = TimeConfig()
     file: Path = Path("configuration")
     """Where it came from, for messages about what is judged later."""
 
@@ -171,6 +180,7 @@ class _Sections:
     driver: Mapping[str, object]
     trade: TradeConfig = TradeConfig()
     strategy: StrategyConfig = StrategyConfig()
+    time: TimeConfig = TimeConfig()
 
 
 def read_agent_config(path: Path) -> AgentConfig:
@@ -185,6 +195,7 @@ def read_agent_config(path: Path) -> AgentConfig:
         drivers=_read_drivers(sections.driver, place.inner("driver")),
         trade=sections.trade,
         strategy=sections.strategy,
+        time=sections.time,
         file=path,
     )
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from agent.appliances.base import Appliance, Command, Seen
 from agent.clock import NS_PER_S, now_s
 from agent.journaling.explaining import Deed
-from agent.journaling.recording import Recorder
+from agent.journaling.recording import SAMPLE_EVERY_S, Recorder
 from agent.observing import Observer
 from agent.status import Status, Trouble
 from agent.trade.timetable import Timetable
@@ -69,7 +69,7 @@ class Controller:
         self._last_situation: object = None
         self._last_occasion: object = None
         self._last_command: Command | None = None
-        self._sent_at_s = 0
+        self._sent_at_ns = 0
 
     def nudge(self) -> None:
         """Steer again now: what is known of the market has changed."""
@@ -107,6 +107,8 @@ class Controller:
             try:
                 if await driver.wait_change(now_s(self._clock) + FAR_S):
                     self._wake.set()
+                else:
+                    await asyncio.sleep(PACE_S)  # at once again where our time was set back and the driver's was not
             except DriverError:
                 await asyncio.sleep(LONGEST_RETRY_S)  # the loop hears of it by itself when it looks
 
@@ -126,8 +128,14 @@ class Controller:
             else:
                 retry_s = PACE_S
                 await self._steer(state, at_s, forced=is_edge)
-                wake_s = self._ask_again_s if self._announces else min(self._ask_again_s, at_s + PACE_S)
+                wake_s = min(self._ask_again_s, at_s + self._pace_s())
             await self._recorder.write(is_edge=is_edge)
+
+    def _pace_s(self) -> int:
+        """How soon to look again at the latest: what a device announces tells nothing of a slot's edge that nobody can name."""
+        if not self._announces:
+            return PACE_S
+        return SAMPLE_EVERY_S if self._observer.wants_pace else FAR_S
 
     async def _wait(self, until_s: int) -> None:
         """Wait until a time or for a change, and after a change for the rest of the pace."""
@@ -168,7 +176,7 @@ class Controller:
             await self._repeat(at_s)
 
     async def _send(self, command: Command, at_s: int) -> None:
-        self._last_command, self._sent_at_s = command, at_s
+        self._last_command, self._sent_at_ns = command, self._clock.monotonic_ns()
         try:
             await command.send()
         except DriverError as error:
@@ -179,13 +187,14 @@ class Controller:
 
     async def _repeat(self, at_s: int) -> None:
         """Send the last command again before the device's fail-safe gives up on us."""
-        if not self._announces and self._last_command is not None and at_s - self._sent_at_s >= RESEND_S:
+        since_ns = self._clock.monotonic_ns() - self._sent_at_ns
+        if not self._announces and self._last_command is not None and since_ns >= RESEND_S * NS_PER_S:
             await self._send(self._last_command, at_s)
 
     async def _despair(self, at_s: int) -> None:
         """Nothing was seen. After a while without eyes the appliance is better off in its safe state."""
-        since_s, command = self._observer.silent_since_s, self._appliance.safe_command()
-        if since_s is None or command is None or at_s - since_s < SAFE_AFTER_S:
+        since_ns, command = self._observer.silent_since_ns, self._appliance.safe_command()
+        if since_ns is None or command is None or self._clock.monotonic_ns() - since_ns < SAFE_AFTER_S * NS_PER_S:
             return
         if self._last_command is None or self._last_command.value != command.value:
             await self._send(command, at_s)

@@ -11,14 +11,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Final, Self
 
 from agent.appliances.base import Drivers, MissingAbility
 from agent.appliances.table import RULES, appliance_of
-from agent.clock import NS_PER_S, SystemClock
+from agent.clock import NS_PER_S
 from agent.config import AgentConfig, read_rules
 from agent.control import Controller
 from agent.journaling.explaining import Explanations
@@ -36,13 +35,21 @@ from agent.line.sealing import Sealer
 from agent.metering import MeterState, SlotMeter
 from agent.observing import Observer
 from agent.status import Status
+from agent.time.deviceclock import DeviceClock
+from agent.time.feeding import Feeder
+from agent.time.keeping import TIME_FLOOR, TimeKeeper
+from agent.time.ledger import HeaderClock, LedgerTime
+from agent.time.operator import request_path
+from agent.time.redating import UNDATED_AFTER, Redating, read_anchors
+from agent.time.running import Timing
+from agent.time.system import KernelTime, boot_id_of_machine
 from agent.trade.market import MarketDesk
 from agent.trade.orders import OwnOrders
 from agent.trade.positions import Positions, Unsettled
 from agent.trade.posting import Poster, PriceSource
 from agent.trade.registry import Registration
 from agent.trade.timetable import Timetable
-from agent.trade.trading import TIME_FLOOR, Trader
+from agent.trade.trading import Trader
 from agent.vocabulary import Clock, Kind
 from drivers.registry import open_driver
 from lightclient.client import LightClient
@@ -80,8 +87,8 @@ class Agent:
         boot_id: bytes | None = None,
         built_after_ns: int = BUILT_AFTER_NS,
     ) -> None:
-        """`nodes`: by name, the first is asked first. `built_after_ns`: a clock that shows less was never set; only a
-        simulation lives in the past."""
+        """`nodes`: by name, the first is asked first. `clock`: a DeviceClock, which the drivers share, or one that is
+        always right. `built_after_ns`: a clock that shows less was never set; only a simulation lives in the past."""
         self.config = config
         self.name = config.device.name
         self.device_id = device_id(config.device.chain_id, keystore.public_key())
@@ -90,11 +97,14 @@ class Agent:
         self.counters = Counters()
         self._keystore = keystore
         self._drivers = drivers
-        self._clock = clock
+        self._clock = DeviceClock.of(clock)
         self._rules = read_rules(RULES[config.device.kind], config.strategy.rules, config.file)
-        self._built_after_ns = built_after_ns
-        self._boot_id = os.urandom(16) if boot_id is None else boot_id
-        self.client = LightClient(nodes, config.anchor, config.light_options, clock, store or MemoryStore())
+        self._boot_id = boot_id_of_machine() if boot_id is None else boot_id
+        ledger_time = LedgerTime(self._boot_id, config.ledger.heartbeat_s, config.ledger.drift_s)
+        self.time = TimeKeeper(self._clock, self.status, self._boot_id, ledger_time, built_after_ns)
+        self._header_clock = HeaderClock(self._clock, config.light_options.trusting_period_ns)
+        self.client = LightClient(nodes, config.anchor, config.light_options, self._header_clock, store or MemoryStore())
+        self._header_clock.trusted_ns = self._trusted_ns
         self.timetable = Timetable(
             config.device.slot_duration_s, config.device.gate_lead_s, config.trade.lead_s, self._share_of_spread()
         )
@@ -107,7 +117,11 @@ class Agent:
         self._damage: Damage
         self._keeper: Keeper
         self._link: Link
+        self._timing: Timing
         self._stack = AsyncExitStack()
+
+    def _trusted_ns(self) -> int | None:
+        return None if self.client.verified is None else self.client.verified.time_ns
 
     def _share_of_spread(self) -> int:
         """This device's place within the spread: the same on every start, different from its neighbours'."""
@@ -138,9 +152,13 @@ class Agent:
         """Put the parts together, with what the journal remembers."""
         clock, status, timetable = self._clock, self.status, self.timetable
         kind, duration_s = self.config.device.kind, timetable.duration_s
-        floor_ns = max(self._built_after_ns, int(journal.values.get(TIME_FLOOR, b"0")))
-        self._link = link = Link(self.client, clock, status, floor_ns)
+        anchors = await read_anchors(journal)
+        self.time.restore(int(journal.values.get(TIME_FLOOR, b"0")), anchors)
+        self.time.on_move = self._time_moved
+        self._link = link = Link(self.client, clock, status, self.time)
         self._keeper = keeper = Keeper(journal, clock, status)
+        request = request_path(self.config.journal.path)
+        self._timing = Timing(self.time, keeper, self.explanations, request, lambda: link.hear_time(self._header_clock))
         is_fresh = STANDING not in journal.values
         sealer = Sealer(self.config.device.chain_id, self.device_id, self._keystore.sign)
         public_key = self._keystore.public_key()
@@ -174,18 +192,21 @@ class Agent:
         appliance = appliance_of(kind, self._drivers, self._rules, self.config.strategy.name == "passive")
         meter_state = journal.values.get(METER_STATE)
         meter = SlotMeter(duration_s, None if meter_state is None else MeterState.decode(meter_state))
-        observer = Observer(appliance, clock, status, meter, duration_s)
-        await restore(journal, observer, own, unsettled)
+        feeder = Feeder(meter, duration_s)
+        redating = Redating(feeder, self.time)
+        observer = Observer(appliance, clock, status, feeder, self.time, redating, duration_s)
+        newest_seq = await restore(journal, observer, own, unsettled)
         damage.watch(observer)
+        redating.restore(journal.values.get(UNDATED_AFTER), newest_seq, anchors)
         self._recorder = recorder = Recorder(
             observer,
             keeper,
             sealer,
             clock,
+            self.time,
             status,
             self.explanations,
             unsettled if appliance.trades else None,
-            may_report=link.clock_is_set,
             reported=forwarder.kick,
             every_sample=self.config.journal.samples == "all",
         )
@@ -217,6 +238,7 @@ class Agent:
         """Run until cancelled; then the appliance is in its safe state, and what is left is written down."""
         try:
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._timing.run(), name=f"{self.name}: time")
                 tasks.create_task(self._forwarder.run(), name=f"{self.name}: forward")
                 tasks.create_task(self._damage.repair(), name=f"{self.name}: take back")
                 if self._poster is not None:
@@ -235,7 +257,8 @@ class Agent:
     async def _write_rest(self) -> None:
         if self._recorder is not None:
             await self._recorder.close()
-        await self._keeper.store(values=[(TIME_FLOOR, str(self._link.floor_ns).encode())])
+        await self._timing.write()
+        await self._keeper.store(values=[(TIME_FLOOR, str(self.time.floor_ns).encode())])
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
@@ -248,6 +271,13 @@ class Agent:
         if self.trader is not None:
             self.trader.catch_up()
 
+    def _time_moved(self) -> None:
+        """What was planned for instants of another time is planned anew."""
+        if self.trader is not None:
+            self.trader.time_moved()
+        self._news()
+        self._forwarder.kick()
+
     def _news(self) -> None:
         if self._controller is not None:
             self._controller.nudge()
@@ -259,7 +289,7 @@ async def run_agent(config: AgentConfig, is_up: Callable[[], None]) -> None:
     `is_up` is called once all is open and the agent about to run.
     Raises ConfigError, KeyStoreError, JournalError, DriverMisconfigured, MissingAbility before anything runs.
     """
-    clock = SystemClock()
+    clock = DeviceClock(KernelTime(is_trusted=config.time.system_clock == "always"))
     keystore = FileKeyStore.open(config.key.file)
     async with AsyncExitStack() as stack:
         drivers = {

@@ -1,66 +1,106 @@
 """What the agent knows of its own appliance: its state now, and the energy of its slots. Reads the drivers when asked.
 
 Every reading goes through the slot meter, whoever asked for it, so a slot's edge is never missed because of who was first.
+While nobody knows the time, and until the samples of that time are dated, none does: the journal keeps them for later.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any, Final
 
 from agent.appliances.base import Appliance
 from agent.clock import NS_PER_S, now_s
-from agent.metering import Metered, SlotMeter
+from agent.metering import SlotMeter
 from agent.status import Status, Trouble
+from agent.time.feeding import Fed, Feeder
+from agent.time.keeping import TimeKeeper
+from agent.time.redating import NeverDated, Redating
 from agent.vocabulary import Clock, Reading, SlotEnergy
 from drivers.errors import DriverError
+from storeforward.timekeeping import Dated
 
 HISTORY_S: Final = 8 * 86_400
+LATEST_S: Final = 5
+"""How far the time of a reading may be from the own: a driver that tells another one has a clock that nobody sets."""
 
 
 class Observer:
     """Looks at one appliance. `found` collects what the slot meter finds until the controller has stored it."""
 
-    def __init__(self, appliance: Appliance[Any], clock: Clock, status: Status, meter: SlotMeter, duration_s: int) -> None:
+    def __init__(
+        self,
+        appliance: Appliance[Any],
+        clock: Clock,
+        status: Status,
+        feeder: Feeder,
+        time: TimeKeeper,
+        redating: Redating,
+        duration_s: int,
+    ) -> None:
         self._appliance = appliance
         self._clock = clock
         self._status = status
-        self._meter = meter
-        self.found: list[Metered] = []
+        self._feeder = feeder
+        self._time = time
+        self.redating = redating
+        self.found: list[Fed | NeverDated] = []
         self.reading: Reading | None = None
-        self.silent_since_s: int | None = None
+        self.read_at_ns = 0
+        """When the last reading was made, by the monotonic clock."""
+        self.silent_since_ns: int | None = None
+        """Since when a sensor that is needed was silent, by the monotonic clock."""
         self.history: deque[SlotEnergy] = deque(maxlen=HISTORY_S // duration_s)
         """Own metered slots, ascending."""
 
     @property
     def meter(self) -> SlotMeter:
-        return self._meter
+        return self._feeder.meter
+
+    @property
+    def is_live(self) -> bool:
+        """Whether readings go to the slot meter at once."""
+        return self._time.is_anchored and not self.redating.is_pending
+
+    @property
+    def wants_pace(self) -> bool:
+        """Whether looking at slots' edges alone is not enough, because it is not known to the second when they are."""
+        now = self._time.now()
+        return not self.is_live or now is None or now.uncertainty_ns >= NS_PER_S
 
     async def look(self) -> Any | None:
         """The appliance's state now; None while a sensor that it needs is silent, which the status says."""
         try:
             reading = await self._appliance.meter.read()
-            self.reading = reading
-            self._take(reading)
+            self.reading, self.read_at_ns = reading, self._clock.monotonic_ns()
+            if self.is_live:
+                self.take(self._feeder.feed(reading, self._taken(reading)))
             state = await self._appliance.look(reading)
         except DriverError as error:
-            at_s = now_s(self._clock)
-            self.silent_since_s = at_s if self.silent_since_s is None else self.silent_since_s
-            self._status.set(Trouble.SENSOR, str(error), at_s)
+            if self.silent_since_ns is None:
+                self.silent_since_ns = self._clock.monotonic_ns()
+            self._status.set(Trouble.SENSOR, str(error), now_s(self._clock))
             return None
-        self.silent_since_s = None
+        self.silent_since_ns = None
         if self._appliance.missing is None:
             self._status.clear(Trouble.SENSOR, reading.taken_at_s)
         else:
             self._status.set(Trouble.SENSOR, self._appliance.missing, reading.taken_at_s)
         return state
 
-    def _take(self, reading: Reading) -> None:
-        for found in self._meter.take(reading):
-            self.found.append(found)
-            if isinstance(found, SlotEnergy):
-                self.history.append(found)
+    def take(self, found: Sequence[Fed | NeverDated]) -> None:
+        """Remember what came to light."""
+        self.found += found
+        self.history.extend(event for event in found if isinstance(event, SlotEnergy))
 
-    def taken_ns(self) -> int:
-        """The time of the last reading, for the records made of it."""
-        return 0 if self.reading is None else self.reading.taken_at_s * NS_PER_S
+    def taken_ns(self) -> int | None:
+        """The time of the last reading, for the records made of it; None where it was not known."""
+        return None if self.reading is None or not self.is_live else self.reading.taken_at_s * NS_PER_S
+
+    def _taken(self, reading: Reading) -> Dated:
+        now = self._time.now()
+        assert now is not None, "a live reading has a time"
+        if abs(now.utc_ns - reading.taken_at_s * NS_PER_S) > LATEST_S * NS_PER_S:
+            return now
+        return Dated(reading.taken_at_s * NS_PER_S, now.uncertainty_ns)

@@ -42,11 +42,13 @@ class Stream(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class NewRecord:
-    """What a producer hands in. `taken_ns` is the Unix time of capture in ns, None where it is not known."""
+    """What a producer hands in. `taken_ns` is the Unix time of capture in ns, None where it is not known; `monotonic_ns` the
+    time of capture by the boot's monotonic clock, None: the moment at which it is handed in."""
 
     stream: Stream
     taken_ns: int | None
     body: bytes
+    monotonic_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class Chain:
             device=self.device,
             boot_id=self.boot_id,
             seq=self.next_seq,
-            monotonic_ns=monotonic_ns,
+            monotonic_ns=monotonic_ns if new.monotonic_ns is None else new.monotonic_ns,
             wall_ns=new.taken_ns or 0,
             stream=new.stream,
             body=new.body,

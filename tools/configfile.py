@@ -20,6 +20,7 @@ def agent_toml(config: AgentConfig) -> str:
         "journal": config.journal,
         "trade": config.trade,
         "strategy": config.strategy,
+        "time": config.time,
         "driver": config.drivers,
     }
     return "\n".join("\n".join(lines) + "\n" for name, section in sections.items() for lines in _tables(name, section))

@@ -9,6 +9,7 @@ import msgpack
 
 from agent.vocabulary import Reading, SlotEnergy
 from storeforward.records import NewRecord, Stream
+from storeforward.timekeeping import Anchor
 
 
 class ReceiptKind(IntEnum):
@@ -20,7 +21,7 @@ class ReceiptKind(IntEnum):
     """After settlement: the same with the settlement's line."""
 
 
-def energy(slot: SlotEnergy, taken_ns: int) -> NewRecord:
+def energy(slot: SlotEnergy, taken_ns: int | None) -> NewRecord:
     """[slot_s, import_start_wh, export_start_wh, import_end_wh, export_end_wh]"""
     return _record(Stream.ENERGY, taken_ns, [getattr(slot, name) for name in SlotEnergy.__slots__])
 
@@ -33,6 +34,12 @@ def decode_energy(body: bytes) -> SlotEnergy:
 def sample(reading: Reading, taken_ns: int) -> NewRecord:
     """[taken_at_s, power_w, import_wh, export_wh]"""
     return _record(Stream.SAMPLE, taken_ns, [getattr(reading, name) for name in Reading.__slots__])
+
+
+def undated_sample(reading: Reading, monotonic_ns: int) -> NewRecord:
+    """The same, taken while nobody knew the time: `taken_at_s` is 0, the monotonic time of capture is all there is."""
+    body = [0, reading.power_w, reading.import_wh, reading.export_wh]
+    return NewRecord(Stream.SAMPLE, None, bytes(msgpack.packb(body)), monotonic_ns)
 
 
 def decode_sample(body: bytes) -> Reading:
@@ -56,10 +63,15 @@ def receipt(kind: ReceiptKind, slot_s: int, height: int, value: bytes, taken_ns:
     return _record(Stream.RECEIPT, taken_ns, [int(kind), slot_s, height, value])
 
 
-def event(what: str, text: str, taken_ns: int) -> NewRecord:
+def event(what: str, text: str, taken_ns: int | None) -> NewRecord:
     """[what, text]: something that a person may ask about later, in words."""
     return _record(Stream.EVENT, taken_ns, [what, text])
 
 
-def _record(stream: Stream, taken_ns: int, body: Sequence[object]) -> NewRecord:
+def anchor(told: Anchor, taken_ns: int | None) -> NewRecord:
+    """An anchor of time, as it encodes itself; captured at the end of its span."""
+    return NewRecord(Stream.ANCHOR, taken_ns, told.encode(), told.after_ns)
+
+
+def _record(stream: Stream, taken_ns: int | None, body: Sequence[object]) -> NewRecord:
     return NewRecord(stream, taken_ns, bytes(msgpack.packb(body)))

@@ -18,6 +18,7 @@ class Deed(StrEnum):
     POST = "post"
     METER = "meter"
     REFUSED = "refused"
+    TIME = "time"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from typing import Final
 
 from agent.clock import NS_PER_S, now_s
 from agent.status import Status, Trouble
+from agent.time.keeping import TimeKeeper
+from agent.time.ledger import HeaderClock, NewestBlock
 from agent.vocabulary import Clock
 from lightclient.blocks import Header
 from lightclient.client import LightClient
@@ -23,12 +25,16 @@ from lightclient.errors import (
     TrustExpired,
     UnderAttack,
 )
+from lightclient.hashing import header_hash
 from lightclient.pool import Fault
 from lightclient.provider import CheckOutcome
 from lightclient.proving import Proven
+from lightclient.rfc3339 import format_ns
 
 FIRST_PROVABLE: Final = 2
 """Height of the first header that commits to a state."""
+LEAD_NS: Final = 60 * NS_PER_S
+"""A header may not be ahead of the own clock by more: the most that validators' clocks may be configured to differ."""
 _LEDGER_TROUBLES: Final = (
     Trouble.OFFLINE,
     Trouble.BEHIND,
@@ -41,13 +47,13 @@ _LIES: Final = (Fault.LIED, Fault.DUPLICATE)
 
 
 class Link:
-    """A light client with its state as a person sees it. `floor_ns` is a time that has certainly passed."""
+    """A light client with its state as a person sees it. What it verifies also tells the time."""
 
-    def __init__(self, client: LightClient, clock: Clock, status: Status, floor_ns: int) -> None:
+    def __init__(self, client: LightClient, clock: Clock, status: Status, time: TimeKeeper) -> None:
         self._client = client
         self._clock = clock
         self._status = status
-        self.floor_ns = floor_ns
+        self._time = time
 
     @property
     def client(self) -> LightClient:
@@ -59,29 +65,71 @@ class Link:
         header = self._client.verified
         return 0 if header is None else header.height
 
-    def clock_is_set(self) -> bool:
-        """Whether the clock shows at least a time that has certainly passed. Notes the trouble where it does not."""
-        if self._clock.now_ns() >= self.floor_ns:
-            return True
-        behind_s = (self.floor_ns - self._clock.now_ns()) // NS_PER_S
-        self._note(Trouble.WRONG_TIME, f"the clock is at least {behind_s} s behind: it was never set")
-        return False
-
     async def update(self) -> Header | None:
         """The newest header, verified and fresh; None where there is none to act upon, and why stands in the status."""
-        if not self.clock_is_set():
+        if not self._time.is_anchored:
             return None
+        before_ns = self._clock.monotonic_ns()
         try:
             header = await self._client.update()
+            if header.time_ns - self._clock.now_ns() > LEAD_NS:  # it was heard in doubt, and is trusted since
+                raise HeaderFromFuture(header.time_ns, self._clock.now_ns(), LEAD_NS)
         except LightClientError as error:
+            self._wonder(error)
             self._failed(error)
             return None
         finally:
             self._note_liars()
-        for trouble in _LEDGER_TROUBLES:
-            self._status.clear(trouble, now_s(self._clock))
-        self.floor_ns = max(self.floor_ns, header.time_ns)
+        self._answered()
+        self._clear(Trouble.WRONG_TIME)
+        self._hear(header, before_ns)
+        self._time.no_doubt()
+        self._time.passed(header.time_ns)
         return header if header.height >= FIRST_PROVABLE else None  # None: a ledger that begins just now
+
+    async def hear_time(self, clock: HeaderClock) -> None:
+        """Hear the newest block for its time alone, whatever the own clock shows; nothing is done upon it.
+
+        In doubt no header is fresh, so one node after the other is asked for a newer one: one of them that is honest is enough.
+        """
+        before_ns = self._clock.monotonic_ns()
+        clock.is_in_doubt = True
+        try:
+            await self._client.update()
+        except StaleHeader:
+            self._answered()
+        except HeaderFromFuture as error:
+            last = format_ns(error.now_ns)
+            self._note(Trouble.EXPIRED, f"the ledger has gone on beyond {last}, until when what is trusted vouches for it")
+        except LightClientError as error:
+            self._failed(error)
+        finally:
+            clock.is_in_doubt = False
+            self._note_liars()
+        if self._client.verified is not None:
+            self._hear(self._client.verified, before_ns)
+
+    def _hear(self, header: Header, before_ns: int) -> None:
+        """Let the time keeper hear a header that was the newest one between `before_ns` and now."""
+        if self._time.is_new(header.height):
+            after_ns = self._clock.monotonic_ns()
+            self._time.hear_block(NewestBlock(header.height, header_hash(header), header.time_ns, before_ns, after_ns))
+
+    def _wonder(self, error: LightClientError) -> None:
+        """A header from the future, or a new one that is old already, casts doubt upon the clock."""
+        verified = self._client.verified
+        is_new = verified is not None and self._time.is_new(verified.height)
+        if isinstance(error, HeaderFromFuture) or (isinstance(error, StaleHeader) and is_new):
+            self._time.doubt()
+
+    def _answered(self) -> None:
+        for trouble in _LEDGER_TROUBLES:
+            if trouble is not Trouble.WRONG_TIME:
+                self._clear(trouble)
+
+    def _clear(self, trouble: Trouble) -> None:
+        if trouble is not Trouble.WRONG_TIME or self._time.is_anchored:  # else it is not the ledger's to say
+            self._status.clear(trouble, now_s(self._clock))
 
     async def prove(self, keys: Sequence[bytes], header: Header) -> list[Proven] | None:
         """The values of keys in the order asked; None where a node failed or lied, and why stands in the status."""
@@ -111,11 +159,10 @@ class Link:
         self._note(_trouble_of(error), str(error))
 
     def _note(self, trouble: Trouble, cause: str) -> None:
-        at_s = now_s(self._clock)
         for other in _LEDGER_TROUBLES:
             if other is not trouble:
-                self._status.clear(other, at_s)
-        self._status.set(trouble, cause, at_s)
+                self._clear(other)
+        self._status.set(trouble, cause, now_s(self._clock))
 
 
 def _trouble_of(error: LightClientError) -> Trouble:

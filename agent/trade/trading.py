@@ -36,8 +36,6 @@ from storeforward.items import NewItem, Priority
 from storeforward.records import NewRecord
 from strategies.view import Quote
 
-TIME_FLOOR: Final = "time floor"
-"""Named value of the journal: a time, in ns, that has certainly passed."""
 LEAST_BETWEEN_S: Final = 60
 """An event wakes trading at most this often; so do open orders, whose book may have changed."""
 ASK_AGAIN_S: Final = 5
@@ -93,6 +91,7 @@ class Trader:
         self._reached: set[int] = set()
         self._unproven: dict[int, bool] = {}
         self._prove_again_s: int | None = None
+        self._time_moved = False
         self.messages_sent = 0
         """Orders, replacements, cancels and accepts, since the start."""
 
@@ -115,23 +114,36 @@ class Trader:
         self.poke()
         self._wake.set()
 
+    def time_moved(self) -> None:
+        """The time became known, or leapt: what was to be done at instants that lie elsewhere now begins anew."""
+        self._time_moved = True
+        self._wake.set()
+
     async def run(self) -> None:
         """Trade until cancelled."""
-        timetable, at_s = self._timetable, now_s(self._clock)
-        self._bid_slot_s = timetable.next_bid_slot(at_s - 1)
-        self._prove_slot_s = timetable.next_prove_slot(at_s - 1)
-        self._unproven.update({s: True for s in self._running_slots(at_s) if self._own.involved(s)})
-        if self._unproven:
-            self.catch_up()
-        self.poke()
+        timetable = self._timetable
+        self._begin()
         while True:
             await self._sleep()
+            if self._time_moved:
+                self._begin()
             at_s = now_s(self._clock)
             await self._after_gates(at_s)
             if at_s >= timetable.bid_s(self._bid_slot_s) or self._extra_bid_is_due(at_s):
                 self._bid_slot_s = timetable.next_bid_slot(at_s)
                 self._last_bid_s, self._extra_bid_s = at_s, self._next_extra_bid_s(at_s)
                 await self._bid(at_s)
+
+    def _begin(self) -> None:
+        """Look ahead from now on, and back at what may have been traded."""
+        timetable, at_s = self._timetable, now_s(self._clock)
+        self._time_moved, self._last_bid_s, self._extra_bid_s = False, 0, None
+        self._bid_slot_s = timetable.next_bid_slot(at_s - 1)
+        self._prove_slot_s = timetable.next_prove_slot(at_s - 1)
+        self._unproven.update({s: True for s in self._running_slots(at_s) if self._own.involved(s)})
+        if self._unproven:
+            self.catch_up()
+        self.poke()
 
     def _extra_bid_is_due(self, at_s: int) -> bool:
         """Whether a bid beside the regular ones is due, and still for a gate whose regular bid is over."""
@@ -265,8 +277,7 @@ class Trader:
         items = [_item(change, tx, place) for place, (change, tx) in enumerate(zip(wanted, sealed, strict=True))]
         records: list[NewRecord] = [*orders, *news.records]
         if records or items or news.marks:
-            floor = (TIME_FLOOR, str(self._link.floor_ns).encode())
-            values = [(STANDING, after.encode()), (UNSETTLED, self._unsettled.encode()), floor]
+            values = [(STANDING, after.encode()), (UNSETTLED, self._unsettled.encode())]
             if await self._keeper.store(records, items, news.marks, values) is None:
                 return
             self._own.become(after)

@@ -16,11 +16,14 @@ from agent.control import RESEND_S, SAFE_AFTER_S, SAFE_WITHIN_S, Controller
 from agent.journaling import entries
 from agent.journaling.explaining import Deed, Explanations
 from agent.journaling.keeping import Keeper
-from agent.journaling.recording import Recorder
+from agent.journaling.recording import SAMPLE_EVERY_S, Recorder
 from agent.line.sealing import Sealer
 from agent.metering import SlotMeter
 from agent.observing import Observer
 from agent.status import Status, Trouble
+from agent.time.deviceclock import DeviceClock
+from agent.time.feeding import Feeder
+from agent.time.redating import Redating
 from agent.trade.timetable import Timetable
 from agent.vocabulary import Clock, Decision, Reading, Setpoint
 from drivers.errors import DeviceRefused, DeviceSilent
@@ -28,6 +31,7 @@ from storeforward.journal import Journal
 from storeforward.options import JournalOptions
 from storeforward.records import Stream
 from strategies.view import MarketView
+from tests.agent.timekit import FakeSystem, time_keeper
 from tools.society.keys import seeded_key
 from tools.society.virtualclock import run_virtual
 
@@ -152,17 +156,19 @@ def bench(
         )
         async with opening as journal:
             appliance, explanations = Plain(heater), Explanations()
-            observer = Observer(appliance, clock, status, SlotMeter(D), D)
+            time = time_keeper(clock if set_clock else DeviceClock(FakeSystem(clock, is_synchronised=False)), status)
+            feeder = Feeder(SlotMeter(D), D)
+            observer = Observer(appliance, clock, status, feeder, time, Redating(feeder, time), D)
             reported: list[int] = []
             recorder = Recorder(
                 observer,
                 Keeper(journal, clock, status),
                 Sealer("kit", bytes(20), key.sign),
                 clock,
+                time,
                 status,
                 explanations,
                 None,
-                may_report=lambda: set_clock,
                 reported=lambda: reported.append(now_s(clock)),
                 every_sample=samples,
             )
@@ -319,11 +325,15 @@ def test_every_sample_is_kept_when_asked_for_and_one_per_slot_otherwise(tmp_path
         bench(tmp_path / name, test, samples=samples)
 
 
-def test_with_a_clock_that_was_never_set_slots_are_kept_and_not_reported(tmp_path: Path) -> None:
+def test_with_a_clock_that_was_never_set_samples_are_kept_and_no_slot_is_guessed(tmp_path: Path) -> None:
     async def test(b: Bench) -> None:
         await until(b.clock, T0 + 2 * D + 1)
-        assert await energies(b.journal) == [250, 0]
+        assert await energies(b.journal) == []
         assert b.journal.outbox.count() == 0
+        samples = [stored.record for stored in await b.journal.read_records(Stream.SAMPLE, limit=1_000)]
+        assert len(samples) == 2 * D // SAMPLE_EVERY_S + 1
+        assert {record.wall_ns for record in samples} == {0}
+        assert {b.monotonic_ns - a.monotonic_ns for a, b in pairwise(samples)} == {SAMPLE_EVERY_S * NS_PER_S}
 
     bench(tmp_path, test, set_clock=False)
 
