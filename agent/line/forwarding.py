@@ -33,6 +33,9 @@ MOST_DOUBTFUL: Final = 4
 """Readings whose slot is looked up in one round of proofs, at most."""
 FIRST_PROBE_S: Final = 5
 LONGEST_PROBE_S: Final = 300
+MOST_UNANSWERED: Final = 3
+"""So often in a row a transaction is handed in to nodes that answer to everything else. Then it counts as sent: it may have
+arrived, and others wait behind it."""
 BACKLOG: Final = 16
 """So many items under way that were handed in once are a backlog on its way, and worth asking for soon again."""
 
@@ -67,6 +70,7 @@ class Forwarder:
         self._pace = pace
         self._back_online = back_online
         self._kicked = asyncio.Event()
+        self._unanswered: tuple[int, int] = (0, 0)
         self._asked = 0
         self.handed_in = 0
         """Transactions that a node took, re-sent ones counted again."""
@@ -82,10 +86,14 @@ class Forwarder:
             await self._kicked.wait()
             self._kicked.clear()
             while not await self._hand_in():
-                await asyncio.sleep(wait_s)
+                await asyncio.sleep(FIRST_PROBE_S)
+                await self._pause((wait_s - FIRST_PROBE_S) * NS_PER_S)
                 wait_s = min(2 * wait_s, LONGEST_PROBE_S)
                 if await self._link.update() is not None:
                     self._back_online()
+                    wait_s = FIRST_PROBE_S
+                else:
+                    self._unanswered = (0, 0)  # it was not the transaction's fault
             wait_s = FIRST_PROBE_S
 
     async def _hand_in(self) -> bool:
@@ -108,7 +116,7 @@ class Forwarder:
                 await self._keeper.flush()  # or the same page would be due again
 
     async def _pause(self, wait_ns: int) -> None:
-        """Keep to the pace, but for what is kicked in meanwhile."""
+        """Wait, but no longer than until something is kicked in."""
         try:
             async with asyncio.timeout(wait_ns / NS_PER_S):
                 await self._kicked.wait()
@@ -118,15 +126,24 @@ class Forwarder:
 
     async def _hand_in_one(self, item: Item) -> bool:
         outcome = await self._link.broadcast(item.tx)
-        if outcome is None:
+        if outcome is None and not self._is_given_up(item):
             return False
         if item.priority is not Priority.TRADE:
             self._pace.passed(self._clock.monotonic_ns())
-        refused = outcome.code not in (Refusal.OK, Refusal.REPLAYED)
-        self.handed_in += not refused
-        hint = f"hint of a node: {outcome.log} (code {outcome.code})" if refused else None
+        hint: str | None = "no node answered when it was handed in"
+        if outcome is not None:
+            refused = outcome.code not in (Refusal.OK, Refusal.REPLAYED)
+            self.handed_in += not refused
+            hint = f"hint of a node: {outcome.log} (code {outcome.code})" if refused else None
         self._keeper.ride_along(Mark(item.id, ItemState.SENT, detail=hint))
         return True
+
+    def _is_given_up(self, item: Item) -> bool:
+        """Whether an item that brought no answer again has had its tries, while nodes answered to everything else."""
+        before, tries = self._unanswered
+        tries = tries + 1 if before == item.id else 1
+        self._unanswered = (item.id, tries)
+        return tries >= MOST_UNANSWERED
 
     @property
     def dispute_s(self) -> int:

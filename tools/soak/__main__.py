@@ -16,11 +16,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from tools.console import ExitCode
-from tools.soak import boundedcuts, coldstart, ext4cuts, kills, powercuts, secondprocess
+from tools.soak import boundedcuts, coldstart, ext4cuts, kills, outage, powercuts, secondprocess
 from tools.soak.campaign import DIRECTORY, Outcome, Unavailable, Violation
 
 Campaign = Callable[[Path, int, bool, Callable[[str], None]], Outcome]
@@ -37,6 +38,10 @@ CAMPAIGNS: Final[dict[str, Campaign]] = {
         folder, seed, 50 if quick else 1_000, 60 if quick else 400, tell
     ),
     kills.CAMPAIGN: lambda folder, seed, quick, tell: kills.run(folder, seed, 30 if quick else 510, tell),
+    outage.CAMPAIGN: lambda folder, seed, quick, tell: outage.run(folder, seed, outage.SHORT if quick else outage.WEEK, tell),
+    outage.REBOOTS: lambda folder, seed, quick, tell: outage.run(
+        folder, seed, replace(outage.SHORT if quick else outage.WEEK, restarts=3), tell
+    ),
 }
 
 
