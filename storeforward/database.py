@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -154,6 +154,19 @@ def count_salvaged(connection: sqlite3.Connection) -> tuple[int, int]:
     """How many records out of damaged files are kept, and their bytes."""
     count, size = connection.execute("SELECT COUNT(*), COALESCE(SUM(LENGTH(data)), 0) FROM salvaged").fetchone()
     return int(count), int(size)
+
+
+def read_all(connection: sqlite3.Connection, after_seq: int, stream: Stream | None = None) -> Iterator[StoredRecord]:
+    """All records above a sequence number in order, of one stream or of all. Raises ValueError for one that was altered."""
+    condition = "" if stream is None else f" AND stream = {stream:d}"
+    rows = connection.execute(
+        f"SELECT seq, stream, data, signature, proven_height FROM records WHERE seq > ?{condition} ORDER BY seq", (after_seq,)
+    )
+    for seq, number, data, signature, height in rows:
+        record = Record.decode(data)
+        if (record.seq, record.stream) != (seq, number):
+            raise ValueError(f"record {seq} says that it is record {record.seq} of stream {record.stream.name}")
+        yield StoredRecord(record, data, signature, height)
 
 
 def read_open(connection: sqlite3.Connection, priority: Priority, after_id: int, limit: int) -> list[Item]:

@@ -14,13 +14,14 @@ from __future__ import annotations
 import heapq
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgpack
 
+from storeforward.gaps import Gap
 from storeforward.items import LAST_OPEN, Item, ItemState, Priority
 from storeforward.records import VERSION, Record, Stream, record_hash
 from storeforward.signatures import SIGNATURE_BYTES, Verify
@@ -29,7 +30,6 @@ from storeforward.sqlitefile import Read, Row, SqliteFile, is_sound
 _RECORD_COLUMNS: Final = 5
 _ITEM_COLUMNS: Final = 14
 _UNDECIDED: Final = frozenset((*(state for state in ItemState if state <= LAST_OPEN), ItemState.REFUSED))
-MOST_HOLES: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,11 @@ class SalvagedRecord:
     proven_height: int | None
     """None also where it is not known any more."""
     origin: str
+
+    @property
+    def record_hash(self) -> bytes:
+        """Its name."""
+        return record_hash(self.data)
 
 
 @dataclass(slots=True)
@@ -57,19 +62,42 @@ class Findings:
     first_seq: int = 0
     last_seq: int = 0
     holes: list[tuple[int, int]] = field(default_factory=list)
-    """First and last number of each run that is missing between the two, at most MOST_HOLES of them."""
-    missing: int = 0
-    """How many numbers are missing between the first and the last."""
+    """First and last number of each run that was not found between the two."""
+    _evicted: list[tuple[int, int]] = field(default_factory=list)
+
+    def lost(self) -> list[tuple[int, int]]:
+        """The holes without what the journal's own gaps say was evicted."""
+        lost = []
+        evicted = sorted(self._evicted)
+        place = 0
+        for first, last in self.holes:
+            while place < len(evicted) and evicted[place][1] < first:
+                place += 1
+            at = place
+            while first <= last and at < len(evicted) and evicted[at][0] <= last:
+                if evicted[at][0] > first:
+                    lost.append((first, evicted[at][0] - 1))
+                first = max(first, evicted[at][1] + 1)
+                at += 1
+            if first <= last:
+                lost.append((first, last))
+        return lost
+
+    @property
+    def missing(self) -> int:
+        """How many records are lost."""
+        return sum(last - first + 1 for first, last in self.lost())
 
     def take(self, record: Record) -> None:
         """Count a record in; they come in order, but that a sample may follow records that were sealed after it."""
         self.records[record.stream] = self.records.get(record.stream, 0) + 1
         self.first_seq = self.first_seq or record.seq
         if self.last_seq and record.seq > self.last_seq + 1:
-            self.missing += record.seq - self.last_seq - 1
-            if len(self.holes) < MOST_HOLES:
-                self.holes.append((self.last_seq + 1, record.seq - 1))
+            self.holes.append((self.last_seq + 1, record.seq - 1))
         self.last_seq = max(self.last_seq, record.seq)
+        if record.stream is Stream.GAP:
+            with suppress(ValueError):
+                self._evicted += [run for runs in Gap.decode(record.body).evicted.values() for run in runs]
 
 
 @dataclass(frozen=True, slots=True)

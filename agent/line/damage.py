@@ -6,7 +6,7 @@ Trading waits for it, because what was sent before must be known; measuring and 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ import msgpack
 
 from agent.clock import now_s
 from agent.config import JournalConfig
+from agent.journaling import entries
 from agent.journaling.recording import METER_STATE
 from agent.journaling.salvaging import NUMBERS_USED, Limits, take_back
 from agent.line.sealing import Sealer
@@ -30,6 +31,10 @@ _log = logging.getLogger(__name__)
 
 TAKEN_BACK: Final = "taken back"
 """Named value of the journal: what was taken back of each damaged file, in words, by the file's name, size and time."""
+DAMAGE: Final = "damage"
+"""What the event is about that tells of it."""
+UNDATED: Final = 0
+"""Time of an event that must be told, though nobody may know the time."""
 SHARE: Final = 4
 """Records of damaged files may take one part in so many of the journal's bound."""
 MIB: Final = 1024 * 1024
@@ -41,16 +46,18 @@ def limits(config: JournalConfig, *, samples: bool = False, used_bytes: int = 0)
     return Limits(max(0, most - used_bytes) if most else None, samples)
 
 
-def remembered(journal: Journal) -> dict[str, str]:
-    """What was taken back, in words, by `identity`."""
-    return dict(msgpack.unpackb(journal.values.get(TAKEN_BACK, b"\x80")))
+def remembered(values: Mapping[str, bytes]) -> dict[str, str]:
+    """What was taken back, in words, by `identity`: out of a journal's named values."""
+    return dict(msgpack.unpackb(values.get(TAKEN_BACK, b"\x80")))
 
 
 async def remember(journal: Journal, damaged: Path, text: str) -> None:
     """Note what was taken back of a file, so that no start goes through it again. Files that were taken away are forgotten."""
-    told = {identity(file) for file in asides(journal.path)} & remembered(journal).keys()
-    kept = {name: remembered(journal)[name] for name in told} | {identity(damaged): text}
-    await journal.apply(Changes(values=((TAKEN_BACK, bytes(msgpack.packb(kept))),)))
+    before = remembered(journal.values)
+    told = {identity(file) for file in asides(journal.path)} & before.keys()
+    kept = {name: before[name] for name in told} | {identity(damaged): text}
+    event = entries.event(DAMAGE, f"{damaged.name}: {text}", UNDATED)
+    await journal.apply(Changes((event,), values=((TAKEN_BACK, bytes(msgpack.packb(kept))),)))
 
 
 def identity(damaged: Path) -> str:
@@ -86,7 +93,7 @@ class Damage:
         self._observer: Observer | None = None
         self._is_new_meter = METER_STATE not in journal.values
         self._history: list[SlotEnergy] = []
-        self._told = remembered(journal)
+        self._told = remembered(journal.values)
         journal.skip_seq(int(journal.values.get(NUMBERS_USED, b"0")))
         self._waiting = [file for file in asides(journal.path) if identity(file) not in self._told]
         self.is_repaired = not self._waiting

@@ -1,0 +1,145 @@
+"""`homewatt journal`: what an agent has kept; whether it is whole; a copy for others; and repairs while the agent is stopped.
+
+status, show, verify and export look at a private copy, so an agent may run meanwhile. salvage and requeue change the journal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from agent.config import AgentConfig, read_agent_config
+from agent.errors import ConfigError, KeyMissing, KeyStoreError
+from storeforward.errors import JournalDamaged, JournalError, JournalInUse, JournalTooNew, JournalUnreadable
+from storeforward.inspection import JournalBusy, inspect
+from storeforward.records import Stream
+from tools.console import CommandError, ExitCode
+from tools.journal.exporting import export
+from tools.journal.repairing import requeue, salvage
+from tools.journal.showing import Wanted, show
+from tools.journal.status import show_status
+from tools.journal.verifying import verify
+
+STREAMS: Final = {stream.name.lower().replace("_", "-"): stream for stream in Stream}
+SCRATCH: Final = Path("/var/tmp")
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add `journal` and its verbs."""
+    journal = subparsers.add_parser("journal", help="look at an agent's journal, verify, export or repair it")
+    verbs = journal.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    status = verbs.add_parser("status", help="size, streams, what waits, dead letters, gaps, damaged files")
+
+    shown = verbs.add_parser("show", help="records in words, or the transactions that the ledger refused")
+    shown.add_argument("--stream", choices=sorted(STREAMS), help="only this stream")
+    shown.add_argument("--since", type=_number, default=0, metavar="SEQ", help="only records from this number on")
+    shown.add_argument("--limit", type=_number, default=50, metavar="N", help="at most so many, the newest (0: all)")
+    shown.add_argument("--dead-letters", action="store_true", help="refused transactions with the reason, instead of records")
+    shown.add_argument("--salvaged", action="store_true", help="records out of damaged files, instead of the journal's own")
+
+    verified = verbs.add_parser("verify", help="walk through all signatures, hash chains and gaps")
+    verified.add_argument("--public-key", type=_key, metavar="HEX", help="the device's key, where its key file is not at hand")
+
+    exported = verbs.add_parser("export", help="records as JSON lines that anyone can verify (docs/journal.md)")
+    exported.add_argument("--since-seq", type=_number, default=0, metavar="SEQ", help="only records from this number on")
+    exported.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: stdout)")
+
+    salvaged = verbs.add_parser("salvage", help="take back what a damaged journal holds; the agent must be stopped")
+    salvaged.add_argument("damaged", type=Path, nargs="*", metavar="DAMAGED", help="which files (default: all set aside)")
+    salvaged.add_argument("--samples", action="store_true", help="keep samples too")
+
+    again = verbs.add_parser("requeue", help="send refused readings again; the agent must be stopped")
+    again.add_argument("items", type=_number, nargs="+", metavar="ITEM", help="numbers that `show --dead-letters` gives")
+
+    for verb in (status, shown, verified, exported, salvaged, again):
+        verb.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's configuration")
+        if verb is not exported:
+            verb.add_argument("--json", action="store_true", help="answer in JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Carry the command out and give the exit code. Raises CommandError."""
+    try:
+        return _run(args, read_agent_config(args.config))
+    except ConfigError as error:
+        raise CommandError(ExitCode.USAGE, str(error), "correct that entry; docs/config.md explains each") from error
+    except KeyMissing as error:
+        raise CommandError(ExitCode.PRECONDITION, str(error), "put the device's key there, or give --public-key") from error
+    except KeyStoreError as error:
+        raise CommandError(ExitCode.IDENTITY, str(error), "chmod 600 the file if nobody else has read it") from error
+    except JournalError as error:
+        raise _explained(error) from error
+    except FileNotFoundError as error:
+        raise CommandError(
+            ExitCode.USAGE, f"{error.filename}: no such file", "see what `homewatt journal status` lists"
+        ) from error
+
+
+def _run(args: argparse.Namespace, config: AgentConfig) -> int:
+    match args.verb:
+        case "salvage":
+            return asyncio.run(salvage(config, args.damaged, args.samples, args.json))
+        case "requeue":
+            return asyncio.run(requeue(config, args.items, args.json))
+    with _copy(config) as connection:
+        match args.verb:
+            case "status":
+                return show_status(config, connection, args.json)
+            case "show":
+                stream = STREAMS.get(args.stream)
+                wanted = Wanted(stream, args.since, args.limit, args.dead_letters, args.salvaged)
+                return show(config, connection, wanted, args.json)
+            case "verify":
+                return verify(config, connection, args.public_key, args.json)
+            case _:
+                return export(config, connection, args.since_seq, args.out)
+
+
+@contextmanager
+def _copy(config: AgentConfig) -> Iterator[sqlite3.Connection]:
+    """The journal at this moment, in a copy. It may be large, and /tmp may be memory."""
+    scratch = Path(os.environ.get("TMPDIR", SCRATCH))
+    with inspect(config.journal.path, scratch, time.sleep) as connection:
+        yield connection
+
+
+def _explained(error: JournalError) -> CommandError:
+    """An error with its exit code and what to do about it."""
+    match error:
+        case JournalInUse():
+            next_step = "stop the agent, and start it again afterwards"
+        case JournalTooNew():
+            next_step = "use the version of homewatt that wrote it, or a newer one"
+        case JournalUnreadable():
+            next_step = "see to [journal] path: folder, rights; an agent makes the file when it starts"
+        case JournalDamaged():
+            next_step = "start the agent: it sets the file aside, begins a fresh one and takes back what can be read"
+        case JournalBusy():
+            next_step = "try again"
+        case _:
+            next_step = "set TMPDIR to a folder with room for a copy of the journal, or make room on its disk"
+    return CommandError(ExitCode.PRECONDITION, str(error), next_step)
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**63:
+        raise argparse.ArgumentTypeError(f"expected a number from 0 up, got {text!r}")
+    return int(text)
+
+
+def _key(text: str) -> bytes:
+    try:
+        key = bytes.fromhex(text)
+    except ValueError:
+        key = b""
+    if len(key) != 33:
+        raise argparse.ArgumentTypeError("expected 66 hexadecimal digits: a compressed P-256 key")
+    return key
