@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from storeforward.errors import DiskFailed, JournalDamaged, JournalFull, JournalUnreadable, StorageFailed
-from storeforward.files import set_aside, sync_folder
+from storeforward.files import condemn, is_condemned, set_aside, sync_folder
 from storeforward.items import LAST_OPEN, Item, ItemState, Priority
 from storeforward.migrations import migrate
 from storeforward.options import JournalOptions
@@ -68,6 +68,8 @@ def _open(path: Path, options: JournalOptions) -> sqlite3.Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint = {options.checkpoint_pages}")
         connection.execute(f"PRAGMA journal_size_limit = {options.checkpoint_pages * PAGE_BYTES}")
         if not is_new:
+            if is_condemned(path):
+                raise _Damage("it broke while it was in use")
             _check(connection)
         migrate(connection, path)
         if options.max_mib:
@@ -107,6 +109,13 @@ def storage_failure(path: Path, error: sqlite3.Error) -> StorageFailed:
     if _primary_code(error) == sqlite3.SQLITE_FULL:
         return JournalFull(path, str(error))
     return DiskFailed(path, str(error))
+
+
+def failure_in_use(path: Path, error: sqlite3.Error) -> StorageFailed:
+    """The same for the journal itself: one that broke is set aside by the next start, whatever that start sees of it."""
+    if _is_damage(error):
+        condemn(path)
+    return storage_failure(path, error)
 
 
 def read_chain(connection: sqlite3.Connection, device: bytes, boot_id: bytes) -> Chain:

@@ -6,7 +6,7 @@ import fcntl
 import glob
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from storeforward.errors import JournalInUse, JournalUnreadable
@@ -52,8 +52,24 @@ def set_aside(path: Path) -> Path:
         part = path.with_name(path.name + suffix)
         if part.exists():
             part.rename(aside.with_name(aside.name + suffix))
+    _condemned(path).unlink(missing_ok=True)
     sync_folder(path.parent)
     return aside
+
+
+def condemn(path: Path) -> None:
+    """Leave word that the database broke while in use: what the next start looks at need not be what broke."""
+    with suppress(OSError):  # then the next start's own check must do
+        _condemned(path).touch()
+        sync_folder(path.parent)
+
+
+def is_condemned(path: Path) -> bool:
+    return _condemned(path).exists()
+
+
+def _condemned(path: Path) -> Path:
+    return path.with_name(path.name + ".condemned")
 
 
 def asides(path: Path) -> list[Path]:

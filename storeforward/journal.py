@@ -268,4 +268,4 @@ def _guarded(path: Path, job: Callable[[sqlite3.Connection], Answer], connection
     try:
         return job(connection)
     except sqlite3.Error as error:
-        raise database.storage_failure(path, error) from error
+        raise database.failure_in_use(path, error) from error

@@ -18,7 +18,7 @@ from typing import Final
 from agent.vocabulary import Sign
 from storeforward.bounds import HIGH_PERMILLE, LOW_PERMILLE, Bounds
 from storeforward.changes import Applied, Changes
-from storeforward.database import PAGE_BYTES, storage_failure
+from storeforward.database import PAGE_BYTES, failure_in_use
 from storeforward.errors import JournalFull, StorageFailed
 from storeforward.eviction import Eviction, Evictor, Now, Summaries, evicted_before
 from storeforward.items import LAST_OPEN, Item
@@ -261,7 +261,7 @@ class Writer:
             if self._connection.in_transaction:  # SQLite may have rolled back by itself
                 self._connection.rollback()
             if isinstance(error, sqlite3.Error):
-                raise storage_failure(self._path, error) from error
+                raise failure_in_use(self._path, error) from error
             raise
         self.tally.stored(self._sealed)
 

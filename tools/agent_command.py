@@ -21,7 +21,7 @@ from agent.config import AgentConfig, read_agent_config
 from agent.errors import ConfigError, KeyMissing, KeyStoreError
 from agent.lifecycle import run_agent
 from drivers.errors import DriverError, DriverMisconfigured
-from storeforward.errors import JournalError, JournalInUse
+from storeforward.errors import JournalDamaged, JournalError, JournalInUse
 from tools.console import CommandError, ExitCode, emit, talk
 from tools.signals import STOP_SIGNALS, stop_signals
 
@@ -68,6 +68,10 @@ def _explained(error: Exception, config: Path) -> CommandError | None:
             return CommandError(ExitCode.IDENTITY, cause, "chmod 600 the file if nobody else has read it, or replace it")
         case JournalInUse():
             return CommandError(ExitCode.PRECONDITION, cause, "stop the agent that runs already")
+        case JournalDamaged():
+            return CommandError(
+                ExitCode.PRECONDITION, cause, "start it again: the file is set aside, and what it holds is kept"
+            )
         case JournalError():
             return CommandError(ExitCode.PRECONDITION, cause, "see to [journal] path: folder, rights, version, room")
         case DriverError():

@@ -1,4 +1,5 @@
 """The agent's one way into its journal: stores changes whole, lets a failing disk degrade the agent instead of stopping it.
+A journal that broke stops it, in its safe state: the next start sets the file aside, and goes on with what can be read in it.
 
 Marks that may wait (that something was sent) ride along with the next change and save a transaction of their own; if the
 process dies before, the item is sent once more, which the ledger counts once.
@@ -13,7 +14,7 @@ from agent.clock import now_s
 from agent.status import Status, Trouble
 from agent.vocabulary import Clock
 from storeforward.changes import Applied, Changes
-from storeforward.errors import AlreadyDecided, StorageFailed
+from storeforward.errors import AlreadyDecided, JournalDamaged, StorageFailed
 from storeforward.items import Item, Mark, NewItem
 from storeforward.journal import Journal
 from storeforward.records import NewRecord
@@ -62,6 +63,8 @@ class Keeper:
         changes = Changes(tuple(records), tuple(enqueue), tuple(marks), values=tuple(values))
         try:
             applied = await self._apply(changes, riding)
+        except JournalDamaged:
+            raise
         except StorageFailed as error:
             self._riding = riding + self._riding
             self._status.set(Trouble.JOURNAL, str(error), now_s(self._clock))
@@ -85,6 +88,8 @@ class Keeper:
         """What is to be handed in now; nothing where the disk cannot be read."""
         try:
             return await self._journal.outbox.due(limit)
+        except JournalDamaged:
+            raise
         except StorageFailed as error:
             self._status.set(Trouble.JOURNAL, str(error), now_s(self._clock))
             return []
@@ -93,6 +98,8 @@ class Keeper:
         """What may be under way (of a long backlog the part next in line); nothing where the disk cannot be read."""
         try:
             return await self._journal.outbox.open_items()
+        except JournalDamaged:
+            raise
         except StorageFailed as error:
             self._status.set(Trouble.JOURNAL, str(error), now_s(self._clock))
             return []

@@ -10,7 +10,7 @@ import sqlite3
 from base64 import b64decode
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,21 @@ from agent.config import AgentConfig, DeviceConfig, DriverConfig, JournalConfig,
 from agent.journaling import entries
 from agent.journaling.entries import ReceiptKind
 from agent.journaling.opening import open_journal
+from agent.journaling.summaries import MeansOfSamples
 from agent.keystore import FileKeyStore
 from agent.line.sealing import NEVER, Sealer
 from agent.vocabulary import Kind, Reading, SlotEnergy
 from lightclient.messages import CancelOrder, OpenReading
 from lightclient.wire import device_id
 from storeforward.changes import Changes
+from storeforward.gaps import Gap, Kept, Why
 from storeforward.items import ItemState, Mark, NewItem, Priority
 from storeforward.journal import Journal
+from storeforward.records import NewRecord, Record, Stream
 from storeforward.reserve import Reserve
 from storeforward.signatures import verifier
 from storeforward.sqlitefile import PAGE_BYTES
+from storeforward.timekeeping import Anchor, Source
 from tools import cli
 from tools.configfile import agent_toml
 from tools.console import ExitCode
@@ -182,6 +186,33 @@ def test_show_tells_records_in_words(home: Home) -> None:
     (entry,) = home.answers("show", "--stream", "event")
     assert entry["content"] == {"what": "bid", "text": "It is warm."}
     assert (entry["seq"], entry["time_ns"]) == (12, START_NS)
+
+
+def test_show_tells_of_means_gaps_and_anchors_and_of_what_nobody_knows(empty: Home) -> None:
+    samples = [Record(bytes(20), bytes(16), 1, 0, START_NS + n, Stream.SAMPLE, b"", bytes(32), b"") for n in range(2)]
+    bodies = [entries.sample(Reading(START_S, 100 * n, n, 0), START_NS).body for n in range(2)]
+    means = MeansOfSamples(900).slots([replace(sample, body=body) for sample, body in zip(samples, bodies, strict=True)])
+    gap = Gap(0, {Stream.SAMPLE: ((1, 4),)}, 0, 0, bytes(32), Kept.SLOT_MEANS, Why.SIZE)
+    anchor = Anchor(Source.LEDGER, bytes(16), 1, 2, START_NS, 5 * NS_PER_S, 12, bytes(32))
+    new = [
+        *means,
+        NewRecord(Stream.GAP, None, gap.encode()),
+        entries.anchor(anchor, None),
+        NewRecord(Stream.ENERGY, None, b"?"),
+    ]
+    asyncio.run(empty.live([Changes((*means, *others))]))
+    said = [line.split(maxsplit=2)[2] for line in empty.journal("show")[0].splitlines()]
+    assert [text.rsplit("  ", 1)[-1] for text in said] == [
+        "1 means over 2 samples",
+        "evicted for size: 4 sample; kept: slot means",
+        "it is 2021-02-14T23:00:00Z give or take 5000 ms, says ledger, block 12",
+        "1 bytes",
+    ]
+    contents = [entry["content"] for entry in empty.answers("show")]
+    assert contents[0]["means"][0]["sum_w"] == 100
+    assert contents[1]["evicted"] == {"sample": 4}
+    assert (contents[2]["source"], contents[2]["height"]) == ("ledger", 12)
+    assert contents[3] == {"unknown": "3f"}
 
 
 def test_show_tells_what_was_refused_and_why(home: Home) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import msgpack
 
@@ -25,6 +25,7 @@ from lightclient.messages import (
 from lightclient.rfc3339 import format_ns
 from storeforward.gaps import Gap
 from storeforward.records import Record, Stream
+from storeforward.timekeeping import Anchor
 
 _MESSAGES: Final = (
     PlaceOrder,
@@ -39,6 +40,7 @@ _MESSAGES: Final = (
 )
 KINDS: Final[Mapping[int, str]] = {message.KIND: message.__name__ for message in _MESSAGES}
 UNKNOWN: Final = "unknown"
+NS_PER_MS: Final = 1_000_000
 
 
 def stream_name(stream: Stream) -> str:
@@ -86,8 +88,19 @@ def _content(record: Record) -> dict[str, Any]:
             gap = Gap.decode(record.body)
             evicted = {stream_name(stream): gap.count(stream) for stream in gap.evicted}
             return {"evicted": evicted, "kept": gap.kept.value, "why": gap.why.value, "digest": gap.digest.hex()}
+        case Stream.ANCHOR:
+            anchor = Anchor.decode(record.body)
+            return {
+                "source": anchor.source.name.lower(),
+                "utc_ns": anchor.utc_ns,
+                "uncertainty_ns": anchor.uncertainty_ns,
+                "before_ns": anchor.before_ns,
+                "after_ns": anchor.after_ns,
+                "height": anchor.height or None,
+                "hash": anchor.hash.hex(),
+            }
         case _:
-            return {UNKNOWN: record.body.hex()}
+            assert_never(record.stream)
 
 
 def in_words(record: Record) -> str:
@@ -110,6 +123,12 @@ def in_words(record: Record) -> str:
             return f"{found['what']}: {found['text']}"
         case Stream.MINUTE_MEAN | Stream.SLOT_MEAN:
             return f"{len(found['means'])} means over {sum(mean['count'] for mean in found['means'])} samples"
-        case _:
+        case Stream.ANCHOR:
+            known_ms = found["uncertainty_ns"] // NS_PER_MS
+            block = f", block {found['height']}" if found["height"] else ""
+            return f"it is {format_ns(found['utc_ns'])} give or take {known_ms} ms, says {found['source']}{block}"
+        case Stream.GAP:
             gone = ", ".join(f"{count} {name}" for name, count in found["evicted"].items())
             return f"evicted for {found['why']}: {gone}; kept: {found['kept']}"
+        case _:
+            assert_never(record.stream)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import pairwise
@@ -111,5 +113,45 @@ def test_of_a_file_that_was_garbled_nothing_is_believed(tmp_path: Path) -> None:
         async with living(society, society.agent(HOME)) as agent:
             await society.until(6)
             assert await agent.journal.salvaged_bytes() == 0
+
+    play(enough_for_all(), tmp_path, test)
+
+
+class Broken:
+    """A table of items on pages that make no sense."""
+
+    def __init__(self, error: sqlite3.Error) -> None:
+        self._error = error
+
+    def counters(self) -> tuple[int, int]:
+        return 1, 1
+
+    def restore(self, counters: tuple[int, int]) -> None:
+        assert counters == (1, 1)
+
+    def __getattr__(self, name: str) -> None:
+        raise self._error
+
+
+def test_a_journal_that_breaks_in_use_ends_the_agent_and_the_next_start_goes_on(tmp_path: Path) -> None:
+    """The file's start looks sound: the one that broke it knows better."""
+
+    async def test(society: Society, stack: AsyncExitStack) -> None:
+        await society.start_all(stack, HOME)
+        path = tmp_path / f"{HOME}.db"
+        async with society.agent(HOME) as first:
+            running = asyncio.create_task(first.run())
+            await society.until(4, 20)
+
+            broke = sqlite3.DatabaseError("database disk image is malformed")
+            broke.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+            first.journal._writer._items = Broken(broke)  # type: ignore[assignment]
+            await asyncio.wait((running,))
+            with pytest.raises(ExceptionGroup):
+                running.result()
+        async with living(society, society.agent(HOME)) as second:
+            assert second.journal.set_aside == path.with_name(f"{HOME}.db.damaged-1")
+            await society.until(8)
+            assert [slot for slot in range(7) if society.reading(HOME, slot) is None] == [4]
 
     play(enough_for_all(), tmp_path, test)
