@@ -7,6 +7,7 @@ for itself, its own journal, is not in it. Nothing is measured where there is no
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import statistics
 import time
@@ -28,6 +29,8 @@ BLOCK: Final = 50
 DAY_S: Final = 86_400
 SLOTS_A_DAY: Final = 96
 MB: Final = 1_000_000
+US_PER_S: Final = 1_000_000
+PAGE: Final = bytes(4096)
 AT_ONCE: Final = JournalOptions(group_records=1)
 """So that a sample does not wait for others."""
 
@@ -53,6 +56,7 @@ class BareSqlite:
 async def commit_rows(bench: Bench, folder: Path, commits: int) -> None:
     """Rates of one commit per record; from medians, because single flushes of a shared disk take very long."""
     bare = BareSqlite(folder / "bare.db")
+    plain = os.open(folder / "plain", os.O_WRONLY | os.O_CREAT, 0o600)
     async with opened(folder / "signed.db") as signed, opened(folder / "unsigned.db", AT_ONCE) as unsigned:
 
         async def put_signed() -> object:
@@ -61,7 +65,16 @@ async def commit_rows(bench: Bench, folder: Path, commits: int) -> None:
         async def put_unsigned() -> object:
             return await unsigned.apply(record(Stream.SAMPLE))
 
-        puts: dict[str, Callable[[], Awaitable[object]]] = {"bare": bare.put, "signed": put_signed, "unsigned": put_unsigned}
+        async def flush() -> None:
+            os.write(plain, PAGE)
+            os.fdatasync(plain)
+
+        puts: dict[str, Callable[[], Awaitable[object]]] = {
+            "flush": flush,
+            "bare": bare.put,
+            "signed": put_signed,
+            "unsigned": put_unsigned,
+        }
         times_s: dict[str, list[float]] = {kind: [] for kind in puts}
         for _ in range(0, commits, BLOCK):
             for kind, put in puts.items():
@@ -70,12 +83,17 @@ async def commit_rows(bench: Bench, folder: Path, commits: int) -> None:
                     await put()
                     times_s[kind].append(time.perf_counter() - started_s)
     bare.close()
-    rates = {kind: 1 / statistics.median(taken_s) for kind, taken_s in times_s.items()}
+    os.close(plain)
+    median_us = {kind: statistics.median(taken_s) * US_PER_S for kind, taken_s in times_s.items()}
+    rates = {kind: US_PER_S / took_us for kind, took_us in median_us.items()}
+    bench.row("4 KiB appended to a file and flushed, median", "us", median_us["flush"])
     bench.row("a commit per record: bare SQLite, WAL, synchronous FULL", "records/s", rates["bare"])
     bench.row("a commit per record: signed and chained", "records/s", rates["signed"])
     bench.row("a commit per record: chained", "records/s", rates["unsigned"])
     bench.row("signed and chained, share of bare SQLite", "%", 100 * rates["signed"] / rates["bare"])
     bench.row("chained, share of bare SQLite", "%", 100 * rates["unsigned"] / rates["bare"])
+    bench.row("signed and chained, longer than bare SQLite", "us", median_us["signed"] - median_us["bare"])
+    bench.row("chained, longer than bare SQLite", "us", median_us["unsigned"] - median_us["bare"])
 
 
 async def byte_rows(bench: Bench, folder: Path, records: int) -> None:
