@@ -38,11 +38,11 @@ lint: $(READY)  ## ruff and mypy, strict in every folder
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(READY)  ## the benchmarks; each prints a table and writes build/bench/NAME.json (one: make bench-lightclient)
+bench: $(READY)  ## the benchmarks; each prints a table and writes build/bench/NAME.json (one: make bench-storeforward ARGS=--peers)
 	@for name in $(BENCHES); do $(BIN)/python -m tools.bench.$$name || exit 1; done
 
 $(BENCHES:%=bench-%): bench-%: $(READY)
-	@$(BIN)/python -m tools.bench.$*
+	@$(BIN)/python -m tools.bench.$* $(ARGS)
 
 soak-storeforward: $(READY)  ## try for minutes to make the journal lose something; each campaign writes build/soak/NAME.json
 	@$(BIN)/python -m tools.soak
