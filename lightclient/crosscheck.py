@@ -11,10 +11,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from lightclient import hashing
 from lightclient.blocks import LightBlock
 from lightclient.detector import Divergence, Examination, latest_conflicts
-from lightclient.errors import HeightTooHigh, LightClientError, NodeError, NotCrossChecked, VerificationError
+from lightclient.errors import DuplicateNode, HeightTooHigh, LightClientError, NodeError, NotCrossChecked, VerificationError
 from lightclient.nodes import Nodes
 from lightclient.options import Options
 from lightclient.provider import Provider
@@ -68,7 +67,6 @@ class CrossCheck:
         """
         if len(self._nodes) == 1:
             return  # single_operator: the owner said that there is nobody to ask
-        await self._nodes.introduce(primary)
         causes: dict[str, str] = {}
         if await self._is_confirmed(self._nodes.but(primary), trace, primary, now_ns, causes):
             return
@@ -81,7 +79,7 @@ class CrossCheck:
     ) -> bool:
         """Whether one of these shows the same header; `causes` gets why another does not."""
         confirmed = False
-        witnesses = await self._distinct(asked, causes)
+        witnesses = await self._distinct(asked, primary, causes)
         answers = await asyncio.gather(
             *(self._other_block(witness, trace[-1]) for witness in witnesses), return_exceptions=True
         )
@@ -109,16 +107,26 @@ class CrossCheck:
         seen = attack.divergence
         return await self.examine(seen.source_trace, seen.conflicting, attack.accused, attack.now_ns)
 
-    async def _distinct(self, witnesses: Sequence[Provider], causes: dict[str, str]) -> list[Provider]:
-        """Those that are nodes of their own. One after the other: of two with one id, always the same one stays."""
+    async def _distinct(self, witnesses: Sequence[Provider], primary: Provider, causes: dict[str, str]) -> list[Provider]:
+        """The witnesses that are not the primary under a second name.
+
+        Two witnesses with one id may both be asked: they are one voice, and one is all it takes.
+        """
+        primary_id = await primary.node_id()
         distinct = []
         for witness in witnesses:
             try:
-                await self._nodes.introduce(witness)
-                distinct.append(witness)
+                witness_id = await witness.node_id()
             except NodeError as error:
                 self._nodes.blame(witness, error)
                 causes[witness.name] = str(error)
+                continue
+            if witness_id == primary_id:
+                twin = DuplicateNode(witness.name, primary.name, witness_id)
+                self._nodes.note(witness, twin)
+                causes[witness.name] = str(twin)
+            else:
+                distinct.append(witness)
         return distinct
 
     async def _other_block(self, witness: Provider, target: LightBlock) -> LightBlock | None:
@@ -137,7 +145,7 @@ class CrossCheck:
                 if loop.time() >= patient_until_s:
                     raise
             else:
-                if hashing.header_hash(header) == target.signed_header.hash:
+                if header == target.header:
                     return None
                 return await witness.light_block(target.height)
             await asyncio.sleep(ASK_AGAIN_S)

@@ -134,7 +134,6 @@ class Follower:
         return block
 
     async def _anchored(self, node: Provider, anchor: TrustAnchor) -> LightBlock:
-        await self._nodes.introduce(node)
         block = await node.light_block(anchor.height)
         verdict = verify_anchor(anchor, block, self._options)
         if isinstance(verdict, Invalid):
@@ -144,7 +143,6 @@ class Follower:
 
     async def _newest(self, node: Provider, trusted: LightBlock) -> Header:
         """The newest header that this node shows, if it is fresh. What is verified and confirmed is remembered in any case."""
-        await self._nodes.introduce(node)
         newest = await node.latest()
         if newest.height < trusted.height:
             raise NodeBehind(trusted.height, newest.height)

@@ -37,15 +37,13 @@ from lightclient.transport import Transport
 
 KEPT_ALARMS: Final = 32
 
-_ALARMING: Final = (Fault.LIED, Fault.DUPLICATE)
-
 _Answer = TypeVar("_Answer")
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A node lied, or pretends to be another: when (own clock), who, and what was seen (it may quote the node)."""
+    """A node lied: when (own clock), who, and what was seen (it may quote the node)."""
 
     at_ns: int
     node: str
@@ -62,8 +60,6 @@ class Nodes:
         self._clock = clock
         self.everyone = tuple(Provider(name, transport, chain_id, sets) for name, transport in transports.items())
         self._pool = Pool(tuple(transports))
-        self._ids: dict[str, Provider] = {}
-        self._twins: dict[Provider, set[Provider]] = {}
         self.alarms: deque[Alarm] = deque(maxlen=KEPT_ALARMS)
 
     def __len__(self) -> int:
@@ -84,7 +80,7 @@ class Nodes:
     def at_last(self) -> list[Provider]:
         """Those that are left alone, but for no lie: better to ask them before their time than to do without anybody."""
         seen = zip(self.everyone, self.view(), strict=True)
-        return [node for node, how in seen if how.condition is Condition.COOLING and how.fault not in _ALARMING]
+        return [node for node, how in seen if how.condition is Condition.COOLING and how.fault is not Fault.LIED]
 
     def in_turn(self) -> Iterator[Provider]:
         """Each node once that may be asked, the primary first; whoever becomes primary meanwhile is next."""
@@ -117,24 +113,18 @@ class Nodes:
             return answer
         raise worst([why for _, why in failures])
 
-    async def introduce(self, provider: Provider) -> None:
-        """Make sure that this is no other node under a second name. Raises NodeError.
+    def note(self, provider: Provider, error: DuplicateNode) -> None:
+        """Say that a witness counts for nothing as long as the primary has its id, and leave it where it is.
 
-        The id is the node's own claim. So it counts only as long as the node that made it first is in good standing: else a
-        liar could take an honest node's place by its name.
+        An id is the node's own claim, and the liar may be the other one: blame would let it lock an honest node out.
         """
-        if len(self.everyone) == 1:
-            return
-        node_id = await provider.node_id()
-        first = self._ids.setdefault(node_id, provider)
-        if first is not provider:
-            self._twins.setdefault(first, set()).add(provider)
-            raise DuplicateNode(provider.name, first.name, node_id)
+        if self._pool.note(self.everyone.index(provider), Fault.DUPLICATE, str(error)):
+            _log.warning("%s", error)
 
     def praise(self, provider: Provider) -> None:
         """Back in good standing. Not so a liar whose time is not over: that it can be honest too is no surprise."""
         seen = self._pool.view(self._now_ns())[self.everyone.index(provider)]
-        if not (seen.condition is Condition.COOLING and seen.fault in _ALARMING):
+        if not (seen.condition is Condition.COOLING and seen.fault is Fault.LIED):
             self._pool.praise(self.everyone.index(provider))
 
     def blame(self, provider: Provider, error: LightClientError) -> None:
@@ -152,21 +142,10 @@ class Nodes:
                 self._leave_alone(provider, Fault.SILENT, str(error))
 
     def _leave_alone(self, provider: Provider, fault: Fault, cause: str) -> None:
-        if fault in _ALARMING:
+        if fault is Fault.LIED:
             self.alarms.append(Alarm(self._clock.now_ns(), provider.name, cause[:MAX_CAUSE_CHARS]))
             _log.warning("%s: %s", provider.name, cause[:MAX_CAUSE_CHARS])
         self._pool.blame(self.everyone.index(provider), fault, cause, self._now_ns())
-        if fault is not Fault.DUPLICATE:
-            self._give_up_id(provider)
-
-    def _give_up_id(self, provider: Provider) -> None:
-        """A node that fails holds no id any more: one that is left alone only for having the same takes its place at once."""
-        self._ids = {node_id: first for node_id, first in self._ids.items() if first is not provider}
-        view = self.view()
-        for twin in self._twins.pop(provider, ()):
-            index = self.everyone.index(twin)
-            if view[index].fault is Fault.DUPLICATE:
-                self._pool.praise(index)
 
     def view(self) -> tuple[NodeView, ...]:
         return self._pool.view(self._now_ns())
@@ -178,13 +157,11 @@ class Nodes:
 def fault_of(error: LightClientError) -> Fault | None:
     """What a node is blamed for; None for what need not be its fault."""
     match error:
-        case DuplicateNode():
-            return Fault.DUPLICATE
         case NodeBehind() | StaleHeader() | HeightTooHigh():
             return Fault.BEHIND
         case NodeSilent() | HeightPruned() | RpcRefused() | QueryRefused():
             return Fault.SILENT
-        case HeaderFromFuture() | TrustExpired():
+        case HeaderFromFuture() | TrustExpired() | DuplicateNode():
             return None
         case NodeError() | VerificationError() | ProofError():
             return Fault.LIED

@@ -18,6 +18,8 @@ SECOND_NS: Final = 10**9
 MINUTE_NS: Final = 60 * SECOND_NS
 HOUR_NS: Final = 60 * MINUTE_NS
 
+LIES_FORGOTTEN_NS: Final = 7 * 24 * HOUR_NS
+"""After so long without another one, a lie is counted as the first again."""
 MAX_CAUSE_CHARS: Final = 500
 """A cause may quote the node; it is kept until the node is in good standing again."""
 
@@ -32,7 +34,7 @@ class Fault(StrEnum):
     LIED = "lied"
     """It showed something that does not verify, or that was not asked."""
     DUPLICATE = "duplicate"
-    """It is another configured node under a second name."""
+    """It has the id of the primary, and counts for nothing beside it. Noted, never blamed."""
 
 
 class Condition(StrEnum):
@@ -59,7 +61,6 @@ BACK_OFFS: Final = {
     Fault.SILENT: BackOff(2 * SECOND_NS, 5 * MINUTE_NS),
     Fault.BEHIND: BackOff(10 * SECOND_NS, 5 * MINUTE_NS),
     Fault.LIED: BackOff(10 * MINUTE_NS, 24 * HOUR_NS),
-    Fault.DUPLICATE: BackOff(HOUR_NS, HOUR_NS),
 }
 
 
@@ -77,12 +78,13 @@ class NodeView:
 
 @dataclass(slots=True)
 class _Standing:
-    """What one node has done since it was praised last."""
+    """What one node has done since it was praised last, and its lies."""
 
     strikes: Counter[Fault] = field(default_factory=Counter)
     fault: Fault | None = None
     cause: str = ""
     again_at_ns: int | None = None
+    lied_at_ns: int | None = None
 
     def is_cooling(self, now_ns: int) -> bool:
         return self.again_at_ns is not None and now_ns < self.again_at_ns
@@ -115,6 +117,10 @@ class Pool:
     def blame(self, index: int, fault: Fault, cause: str, now_ns: int) -> None:
         """Leave a node alone for as long as its faults of this kind in a row deserve; never for less than it is already."""
         standing = self._standings[index]
+        if fault is Fault.LIED:
+            if standing.lied_at_ns is not None and now_ns - standing.lied_at_ns > LIES_FORGOTTEN_NS:
+                standing.strikes[fault] = 0
+            standing.lied_at_ns = now_ns
         standing.strikes[fault] += 1
         again_at_ns = now_ns + BACK_OFFS[fault].after(standing.strikes[fault])
         if standing.again_at_ns is None or again_at_ns >= standing.again_at_ns:
@@ -122,9 +128,18 @@ class Pool:
         if index == self._primary:
             self._primary = next(iter(self.witnesses(now_ns)), index)
 
+    def note(self, index: int, fault: Fault, cause: str) -> bool:
+        """Let a fault be seen that the node is not left alone for, unless there is a graver one. Whether that is news."""
+        standing = self._standings[index]
+        if standing.fault is not None:
+            return False
+        standing.fault, standing.cause = fault, cause[:MAX_CAUSE_CHARS]
+        return True
+
     def praise(self, index: int) -> None:
-        """Back in good standing, whatever was before."""
-        self._standings[index] = _Standing()
+        """Back in good standing. Lies stay counted: the wait of a node that lies now and then grows all the same."""
+        before = self._standings[index]
+        self._standings[index] = _Standing(Counter({Fault.LIED: before.strikes[Fault.LIED]}), lied_at_ns=before.lied_at_ns)
 
     def view(self, now_ns: int) -> tuple[NodeView, ...]:
         """Every node, in order."""

@@ -43,7 +43,7 @@ _LEDGER_TROUBLES: Final = (
     Trouble.UNDER_ATTACK,
     Trouble.WRONG_TIME,
 )
-_LIES: Final = (Fault.LIED, Fault.DUPLICATE)
+_SUSPECT: Final = (Fault.LIED, Fault.DUPLICATE)
 
 
 class Link:
@@ -149,7 +149,7 @@ class Link:
 
     def _note_liars(self) -> None:
         """A node that was caught at a lie stands in the status for as long as it is left alone, although the others do."""
-        caught = [node for node in self._client.nodes() if node.fault in _LIES]
+        caught = [node for node in self._client.nodes() if node.fault in _SUSPECT]
         if caught:
             self._status.set(Trouble.NODE, "; ".join(f"{node.name}: {node.cause}" for node in caught), now_s(self._clock))
         else:

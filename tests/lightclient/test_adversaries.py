@@ -6,7 +6,7 @@ So no guard can go, and no scenario can lose its point, without a test that fail
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -15,9 +15,11 @@ from lightclient import client, crosscheck, ed25519, follower, ics23, provider, 
 from lightclient.blocks import ExecTxResult, Header, LightBlock
 from lightclient.crosscheck import CrossCheck
 from lightclient.detector import Divergence
+from lightclient.errors import DuplicateNode
 from lightclient.follower import Follower
 from lightclient.halt import Halt
 from lightclient.nodes import Nodes
+from lightclient.pool import Fault
 from lightclient.provider import Provider
 from lightclient.proving import Proven, ProvenTx, prove_tx, prove_value
 from lightclient.rpcjson import BlockResults, QueryAnswer, TxAnswer
@@ -38,6 +40,16 @@ def nothing(*args: object, **named: object) -> None:
 
 async def nothing_awaited(*args: object, **named: object) -> None:
     """The same for one that asks nodes or the disk."""
+
+
+async def undistinguished(
+    check: CrossCheck, witnesses: Sequence[Provider], primary: Provider, causes: dict[str, str]
+) -> list[Provider]:
+    return list(witnesses)
+
+
+def blamed_as_a_liar(nodes: Nodes, provider: Provider, error: DuplicateNode) -> None:
+    nodes._leave_alone(provider, Fault.LIED, str(error))
 
 
 def of_the_key_answered(answer: QueryAnswer, key: bytes, header: Header) -> Proven:
@@ -102,13 +114,13 @@ GUARDS: list[tuple[Scenario, list[Patch]]] = [
     (liars.a_fork_by_the_old_validators, [CONFIRM]),
     (liars.a_fork_that_one_witness_only_does_not_share, [(CrossCheck, "_contradicted", uncontradicted)]),
     (liars.a_fork_while_all_witnesses_are_silent, [CONFIRM]),
-    (liars.a_fork_confirmed_by_the_same_node_under_a_second_name, [(Nodes, "introduce", nothing_awaited)]),
+    (liars.a_fork_confirmed_by_the_same_node_under_a_second_name, [(CrossCheck, "_distinct", undistinguished)]),
     (liars.a_header_of_a_height_that_the_chain_has_not_reached, [(crosscheck, "latest_conflicts", lambda *_: False)]),
     (liars.a_primary_that_changes_its_mind_in_a_way_that_verifies, [(Follower, "_changed_its_mind", nothing_awaited)]),
     (liars.a_primary_that_changes_its_mind, [(Follower, "_changed_its_mind", nothing_awaited)]),
     (liars.a_liar_as_primary_stops_the_client, [(Nodes, "in_turn", primary_only)]),
     (liars.a_liar_as_witness_stops_the_client, [(CrossCheck, "examine", unexamined)]),
-    (liars.a_liar_takes_an_honest_nodes_name, [(Nodes, "_give_up_id", nothing)]),
+    (liars.a_liar_takes_an_honest_nodes_name, [(Nodes, "note", blamed_as_a_liar)]),
     (liars.a_node_that_closes_every_third_call_stops_the_client, [(Nodes, "in_turn", primary_only)]),
     (liars.a_transaction_is_swallowed, [(client, "BROADCAST_TO", 1)]),
     (liars.something_is_believed_after_an_attack, [(Halt, "refuse", nothing_awaited)]),

@@ -373,7 +373,7 @@ def test_the_chain_of_the_nodes_is_the_one_asked_for() -> None:
     async def run() -> None:
         net = Net()
         client = net.client(replace(THREE_NODES, chain_id="other"))
-        with pytest.raises(errors.WrongAnswer, match=f"chain_id other, the answer is about {CHAIN_ID}"):
+        with pytest.raises(errors.MalformedHeader, match=f"chain_id is '{CHAIN_ID}', not 'other'"):
             await client.update()
 
     asyncio.run(run())

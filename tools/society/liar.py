@@ -30,10 +30,12 @@ LIES_ONE_IN: Final = 8
 class LyingFront:
     """A front of the node `name` that lies. `told` counts the lies by kind."""
 
-    def __init__(self, name: str, honest: LocalFront, seed: int) -> None:
+    def __init__(self, name: str, fronts: Mapping[str, LocalFront], seed: int) -> None:
+        """`fronts`: the honest ones of all nodes, this one's among them."""
         self.name = name
         self.told: Counter[str] = Counter()
-        self._honest = honest
+        self._honest = fronts[name]
+        self._peer_id = next(front.identity.node_id for other, front in fronts.items() if other != name)
         self._seed = seed
         self._calls = 0
 
@@ -44,7 +46,7 @@ class LyingFront:
         if noise[-1] % LIES_ONE_IN:
             return self._honest.answer(body)
         request = json.loads(body)
-        return self._lie(Call(request["id"], request["method"], request["params"], self._honest.answer, noise))
+        return self._lie(Call(request["id"], request["method"], request["params"], self._honest.answer, self._peer_id, noise))
 
     def subscribe(self, wake: Callable[[], None]) -> Callable[[], None]:
         """Honest: a wake-up is believed by nobody."""

@@ -40,6 +40,7 @@ class Call:
     method: str
     params: Mapping[str, Any]
     honest: Callable[[bytes], bytes]
+    peer_id: str
     noise: bytes
 
     def ask(self, method: str, **params: Any) -> Any:
@@ -187,6 +188,13 @@ def another_chain(call: Call) -> bytes:
     return call.answer(truth)
 
 
+def id_of_another_node(call: Call) -> bytes:
+    """The name of an honest node, so that it looks like a second entrance to this one."""
+    truth = call.truth()
+    truth["node_info"]["id"] = call.peer_id
+    return call.answer(truth)
+
+
 def swallowed(call: Call) -> bytes:
     """Accepted, says the answer; the transaction goes nowhere."""
     return call.answer(_check_tx(0, "", _tx_hash(call)))
@@ -244,7 +252,7 @@ LIES: Final[Mapping[str, tuple[Lie, ...]]] = {
     "commit": (altered_header, forged_state, far_ahead, stale_header),
     "header": (altered_header, another_height, block_not_kept),
     "validators": (invented_validators, ten_thousand_validators),
-    "status": (another_chain,),
+    "status": (another_chain, id_of_another_node),
     "broadcast_tx_sync": (swallowed, refused_though_fine, known_already, another_transaction),
 }
 """What can be told of each method's answer."""

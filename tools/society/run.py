@@ -95,7 +95,7 @@ class SocietyRun:
         self.fronts: dict[str, Front] = dict(self.node.fronts)
         self._liar: LyingFront | None = None
         if options.liar is not None:
-            self.fronts[options.liar] = self._liar = LyingFront(options.liar, self.node.fronts[options.liar], options.seed)
+            self.fronts[options.liar] = self._liar = LyingFront(options.liar, self.node.fronts, options.seed)
         self.house = SimulatedBuilding(building_of(scenario, self.cast), clock)
         self.agents: dict[str, Agent] = {}
 

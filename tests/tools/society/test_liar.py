@@ -48,6 +48,7 @@ LOOK_LIKE_TROUBLE = {
     "block_not_kept",
     "no_answer",
     "stale_header",
+    "id_of_another_node",
 }
 """What an honest node says when it is in trouble, or what nobody can see at once: nobody is accused of it."""
 
@@ -59,6 +60,7 @@ class OneLie:
     honest: LocalFront
     method: str
     lie: Lie
+    peer_id: str
     told: int = field(default=0)
 
     async def handle(self, body: bytes) -> bytes:
@@ -66,7 +68,8 @@ class OneLie:
         if request["method"] == self.method:
             noise = sha256(body).digest()
             try:
-                response = self.lie(Call(request["id"], self.method, request["params"], self.honest.answer, noise))
+                call = Call(request["id"], self.method, request["params"], self.honest.answer, self.peer_id, noise)
+                response = self.lie(call)
             except Untold:
                 return self.honest.answer(body)
             self.told += 1
@@ -95,7 +98,7 @@ def test_no_lie_is_believed_and_each_call_is_answered_all_the_same(method: str, 
     async def ask() -> None:
         society = grown()
         store, tariff = society.node.engine.store, keys.tariff(society.scenario.start_s)
-        liar = OneLie(society.node.fronts[LIAR], method, lie)
+        liar = OneLie(society.node.fronts[LIAR], method, lie, society.node.fronts[NODES[1]].identity.node_id)
         fronts: dict[str, Front] = {**society.node.fronts, LIAR: liar}
         transports = Network(fronts, society.clock, ()).transports(first=1 if method == "header" else 0)
         anchored = store.signed_header(society.node.engine.height - BLOCKS_BACK + 20)
@@ -127,7 +130,7 @@ def test_lies_follow_from_the_seed_and_the_order_of_calls() -> None:
     society = grown()
 
     async def hear(seed: int) -> list[bytes]:
-        liar = LyingFront(LIAR, society.node.fronts[LIAR], seed)
+        liar = LyingFront(LIAR, society.node.fronts, seed)
         heard = []
         for number in range(200):
             body = jsonrpc.encode({"jsonrpc": "2.0", "id": number, "method": "commit", "params": {}})
