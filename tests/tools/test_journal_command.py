@@ -194,13 +194,13 @@ def test_show_tells_of_means_gaps_and_anchors_and_of_what_nobody_knows(empty: Ho
     means = MeansOfSamples(900).slots([replace(sample, body=body) for sample, body in zip(samples, bodies, strict=True)])
     gap = Gap(0, {Stream.SAMPLE: ((1, 4),)}, 0, 0, bytes(32), Kept.SLOT_MEANS, Why.SIZE)
     anchor = Anchor(Source.LEDGER, bytes(16), 1, 2, START_NS, 5 * NS_PER_S, 12, bytes(32))
-    new = [
+    told = [
         *means,
         NewRecord(Stream.GAP, None, gap.encode()),
         entries.anchor(anchor, None),
         NewRecord(Stream.ENERGY, None, b"?"),
     ]
-    asyncio.run(empty.live([Changes((*means, *others))]))
+    asyncio.run(empty.live([Changes(tuple(told))]))
     said = [line.split(maxsplit=2)[2] for line in empty.journal("show")[0].splitlines()]
     assert [text.rsplit("  ", 1)[-1] for text in said] == [
         "1 means over 2 samples",
