@@ -5,8 +5,9 @@ JournalError
 ├── JournalTooNew      the file was written by newer code, which this code must not touch
 ├── JournalUnreadable  the file cannot be opened, for a reason that a fresh file would not cure (rights, missing folder)
 ├── JournalClosed      the journal was used after its `async with` ended
+├── JournalBusy        no copy of one moment could be taken for somebody who looks into it
 ├── WriteFailed        nothing of the change was stored
-│   ├── JournalFull    the disk or the configured size is used up; measuring and control go on without storing
+│   ├── JournalFull    the disk or the configured size is used up; on a full disk, samples and events are refused first
 │   ├── JournalDamaged the file broke while in use; the next start sets it aside and begins a fresh one
 │   └── DiskFailed     any other error of the disk
 └── BadChange          the change itself is wrong; others that shared its transaction are not concerned
@@ -56,6 +57,17 @@ class JournalUnreadable(JournalError):
 
 class JournalClosed(JournalError):
     """The journal was closed before the call."""
+
+
+class JournalBusy(JournalError):
+    """The journal was written to so busily that no copy of one moment came about."""
+
+    retry = True
+
+    def __init__(self, path: Path, tries: int) -> None:
+        super().__init__(f"{path}: checkpoints came faster than the file could be copied, {tries} times")
+        self.path = path
+        self.tries = tries
 
 
 class StorageFailed(JournalError):

@@ -18,23 +18,13 @@ from shutil import copyfile
 from typing import Final
 
 from storeforward.database import storage_failure
-from storeforward.errors import DiskFailed, JournalError, JournalUnreadable
+from storeforward.errors import DiskFailed, JournalBusy, JournalUnreadable
 from storeforward.migrations import migrate
 
 SETTLE_S: Final = 0.02
 """A file's time counts in the kernel's ticks: after two of them a write changes it for certain."""
 MOST_TRIES: Final = 10
 _LOG_HEAD: Final = 32
-
-
-class JournalBusy(JournalError):
-    """The journal was written to so busily that no copy of one moment came about."""
-
-    retry = True
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path}: checkpoints came faster than the file could be copied, {MOST_TRIES} times")
-        self.path = path
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +75,7 @@ def _copy(path: Path, copy: Path, pause: Callable[[float], object]) -> None:
             log_copy.unlink(missing_ok=True)
         if _state(path, log) == before:
             return
-    raise JournalBusy(path)
+    raise JournalBusy(path, MOST_TRIES)
 
 
 def _state(path: Path, log: Path) -> _State:

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storeforward import inspection
-from storeforward.errors import JournalDamaged, JournalError, JournalTooNew, JournalUnreadable
-from storeforward.inspection import MOST_TRIES, JournalBusy, inspect
+from storeforward.errors import JournalBusy, JournalDamaged, JournalError, JournalTooNew, JournalUnreadable
+from storeforward.inspection import MOST_TRIES, inspect
 from storeforward.migrations import migrate
 from tests.storeforward.kit import energy, opened, run
 from tools.society.virtualclock import VirtualClock

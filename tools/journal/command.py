@@ -17,8 +17,15 @@ from typing import Any, Final
 
 from agent.config import AgentConfig, read_agent_config
 from agent.errors import ConfigError, KeyMissing, KeyStoreError
-from storeforward.errors import JournalDamaged, JournalError, JournalInUse, JournalTooNew, JournalUnreadable
-from storeforward.inspection import JournalBusy, inspect
+from storeforward.errors import (
+    JournalBusy,
+    JournalDamaged,
+    JournalError,
+    JournalInUse,
+    JournalTooNew,
+    JournalUnreadable,
+)
+from storeforward.inspection import inspect
 from storeforward.records import Stream
 from tools.console import CommandError, ExitCode
 from tools.journal.exporting import export
