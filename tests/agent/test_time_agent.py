@@ -1,0 +1,91 @@
+"""Whole agents on machines whose clock is unset or wrong, against a ledger that tells the time."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from agent.status import Trouble
+from agent.time.deviceclock import DeviceClock
+from agent.time.redating import read_anchors
+from storeforward.records import Stream
+from storeforward.timekeeping import Source
+from tests.agent import kit
+from tests.agent.kit import SLOT_S, Society, play, small_scenario
+from tests.agent.timekit import FakeSystem
+
+HOME = "home-01-base-load"
+NEVER_SET = -2_000_000_000
+
+
+@pytest.fixture(autouse=True)
+def _live_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks every few seconds, so that the ledger tells the time well."""
+    monkeypatch.setattr(kit, "HEARTBEAT_S", 5)
+
+
+def test_a_machine_without_a_clock_learns_the_time_from_the_ledger_and_trades(tmp_path: Path) -> None:
+    async def test(society: Society, stack: AsyncExitStack) -> None:
+        await society.start_all(stack, HOME)
+        system = FakeSystem(society.clock, off_s=NEVER_SET, is_synchronised=False)
+        home = await stack.enter_async_context(society.agent(HOME, clock=DeviceClock(system)))
+        society.start(home)
+        assert not home.time.is_anchored
+        await society.until(0, after_s=-SLOT_S + 120)
+        assert home.time.is_anchored
+        assert abs(home.time.clock.now_ns() - society.clock.now_ns()) <= 10 * 10**9
+        assert {anchor.source for anchor in await read_anchors(home.journal)} == {Source.LEDGER}
+        await society.until(3.5)
+        assert home.status.snapshot() == {}
+        assert home.messages_sent > 0
+        for slot in (0, 1, 2):
+            settled = society.settlement(slot)
+            assert settled is not None
+            assert settled.reported == settled.devices
+
+    play(small_scenario(slots=8), tmp_path, test)
+
+
+@pytest.mark.parametrize("off_s", [3_600, -3_600, 70 * 365 * 86_400])
+def test_a_synchronised_clock_that_the_ledger_contradicts_stops_trading_until_it_is_right(tmp_path: Path, off_s: int) -> None:
+    async def test(society: Society, stack: AsyncExitStack) -> None:
+        await society.start_all(stack, HOME)
+        system = FakeSystem(society.clock, off_s=off_s)
+        home = await stack.enter_async_context(society.agent(HOME, clock=DeviceClock(system)))
+        society.start(home)
+        await society.until(1)
+        assert "the ledger and the system are" in home.status.snapshot()[Trouble.WRONG_TIME].cause
+        assert home.messages_sent == 0
+        assert home.time.floor_ns <= society.clock.now_ns()
+        assert len(await home.journal.read_records(Stream.SAMPLE, limit=1_000)) > 100
+        system.off_s = 0
+        await society.until(4)
+        assert home.status.snapshot() == {}
+        assert home.messages_sent > 0
+        reported = [slot for slot in range(4) if society.reading(HOME, slot) is not None]
+        assert reported == [0, 1, 2]
+
+    play(small_scenario(slots=8), tmp_path, test)
+
+
+def test_a_jump_while_trading_neither_names_a_slot_nor_misses_one(tmp_path: Path) -> None:
+    async def test(society: Society, stack: AsyncExitStack) -> None:
+        await society.start_all(stack, HOME)
+        system = FakeSystem(society.clock)
+        home = await stack.enter_async_context(society.agent(HOME, clock=DeviceClock(system)))
+        society.start(home)
+        await society.until(2.5)
+        assert home.status.snapshot() == {}
+        system.off_s = 7_200
+        await society.until(4.5)
+        assert home.time.is_anchored
+        assert abs(home.time.clock.now_ns() - society.clock.now_ns()) < 10**9
+        system.off_s = 0
+        await society.until(6)
+        assert home.status.snapshot() == {}
+        assert all(society.reading(HOME, slot) is not None for slot in range(5))
+        assert home.counters.refused == 0
+
+    play(small_scenario(slots=8), tmp_path, test)
