@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import b64decode
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any, NoReturn
@@ -15,52 +14,12 @@ from hypothesis import strategies as st
 from lightclient import ics23, ics23_spec, protobuf
 from lightclient.errors import MalformedProof, ProofError, ProofFailed
 from lightclient.ics23 import ExistenceProof, NonExistenceProof, decode_proof, verify_membership, verify_non_membership
-from lightclient.ics23_spec import IAVL_SPEC, SMT_SPEC, TENDERMINT_SPEC, InnerOp, InnerSpec, LeafOp, ProofSpec
+from lightclient.ics23_spec import IAVL_SPEC, SMT_SPEC, TENDERMINT_SPEC, InnerOp, InnerSpec, ProofSpec
 from tests.lightclient.vectors import load
+from tools.conformance.ics23json import existence, inner_op, leaf_op, octets, proof_spec
 
 SPECS = {"iavl": IAVL_SPEC, "tendermint": TENDERMINT_SPEC, "smt": SMT_SPEC}
 FILES = [f"{store}/{kind}_{side}" for store in SPECS for kind in ("exist", "nonexist") for side in ("left", "middle", "right")]
-
-
-def octets(text: str | None) -> bytes:
-    return b64decode(text or "")
-
-
-def leaf_op(fields: dict[str, Any]) -> LeafOp:
-    return LeafOp(
-        hash_op=fields.get("hash", 0),
-        prehash_key=fields.get("prehash_key", 0),
-        prehash_value=fields.get("prehash_value", 0),
-        length=fields.get("length", 0),
-        prefix=octets(fields.get("prefix")),
-    )
-
-
-def inner_op(fields: dict[str, Any]) -> InnerOp:
-    return InnerOp(fields.get("hash", 0), octets(fields.get("prefix")), octets(fields.get("suffix")))
-
-
-def proof_spec(fields: dict[str, Any]) -> ProofSpec:
-    inner = fields.get("inner_spec", {})
-    return ProofSpec(
-        leaf=leaf_op(fields.get("leaf_spec", {})),
-        inner=InnerSpec(
-            child_order=tuple(inner.get("child_order", ())),
-            child_size=inner.get("child_size", 0),
-            min_prefix_length=inner.get("min_prefix_length", 0),
-            max_prefix_length=inner.get("max_prefix_length", 0),
-            empty_child=octets(inner.get("empty_child")),
-            hash_op=inner.get("hash", 0),
-        ),
-        max_depth=fields.get("max_depth", 0),
-        min_depth=fields.get("min_depth", 0),
-    )
-
-
-def existence(fields: dict[str, Any]) -> ExistenceProof:
-    leaf = leaf_op(fields["leaf"]) if "leaf" in fields else None
-    path = tuple(inner_op(step) for step in fields.get("path", ()))
-    return ExistenceProof(octets(fields["key"]), octets(fields["value"]), leaf, path)
 
 
 def table(name: str) -> list[Any]:

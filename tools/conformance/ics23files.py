@@ -7,16 +7,15 @@ go/vectors_data_test.go.
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from lightclient import ics23, ics23_spec
 from lightclient.errors import ProofError, ProofFailed
-from lightclient.ics23 import ExistenceProof
-from lightclient.ics23_spec import InnerOp, InnerSpec, LeafOp, ProofSpec
+from lightclient.ics23_spec import InnerSpec, ProofSpec
 from tools.conformance.findings import Findings, Kind
+from tools.conformance.ics23json import existence, inner_op, leaf_op, octets, proof_spec
 from tools.conformance.reading import read_json
 
 SPECS: Final[Mapping[str, ProofSpec]] = {
@@ -97,15 +96,15 @@ def check_table(path: Path) -> Findings:
 
 
 def _leaf_op_row(row: dict[str, Any]) -> str | None:
-    return _compare(row, lambda: ics23_spec.apply_leaf(_leaf_op(row["Op"]), _octets(row["Key"]), _octets(row["Value"])))
+    return _compare(row, lambda: ics23_spec.apply_leaf(leaf_op(row["Op"]), octets(row["Key"]), octets(row["Value"])))
 
 
 def _inner_op_row(row: dict[str, Any]) -> str | None:
-    return _compare(row, lambda: ics23_spec.apply_inner(_inner_op(row["Op"]), _octets(row["Child"])))
+    return _compare(row, lambda: ics23_spec.apply_inner(inner_op(row["Op"]), octets(row["Child"])))
 
 
 def _existence_row(row: dict[str, Any]) -> str | None:
-    return _compare(row, lambda: ics23.existence_root(_existence(row["Proof"])))
+    return _compare(row, lambda: ics23.existence_root(existence(row["Proof"])))
 
 
 def _hash_row(row: dict[str, Any]) -> str | None:
@@ -115,16 +114,16 @@ def _hash_row(row: dict[str, Any]) -> str | None:
 
 
 def _check_leaf_row(row: dict[str, Any]) -> str | None:
-    spec = ProofSpec(_leaf_op(row["Spec"]), InnerSpec())
-    return _outcome(lambda: ics23_spec.check_leaf(_leaf_op(row["Leaf"]), spec), bool(row["IsErr"]))
+    spec = ProofSpec(leaf_op(row["Spec"]), InnerSpec())
+    return _outcome(lambda: ics23_spec.check_leaf(leaf_op(row["Leaf"]), spec), bool(row["IsErr"]))
 
 
 def _check_against_spec_row(row: dict[str, Any]) -> str | None:
-    return _outcome(lambda: ics23.check_existence(_existence(row["Proof"]), _proof_spec(row["Spec"])), bool(row["Err"]))
+    return _outcome(lambda: ics23.check_existence(existence(row["Proof"]), proof_spec(row["Spec"])), bool(row["Err"]))
 
 
 def _empty_branch_row(row: dict[str, Any]) -> str | None:
-    spec, op = _proof_spec(row["Spec"]), _inner_op(row["Op"])
+    spec, op = proof_spec(row["Spec"]), inner_op(row["Op"])
     got = (ics23.left_branches_are_empty(spec.inner, op), ics23.right_branches_are_empty(spec.inner, op))
     expected = (row["IsLeft"], row["IsRight"])
     return None if got == expected else f"left and right empty: expected {expected}, got {got}"
@@ -143,7 +142,7 @@ TABLES: Final[Mapping[str, Callable[[dict[str, Any]], str | None]]] = {
 
 
 def _compare(row: dict[str, Any], operation: Callable[[], bytes]) -> str | None:
-    return _outcome(operation, bool(row["IsErr"]), _octets(row["Expected"]))
+    return _outcome(operation, bool(row["IsErr"]), octets(row["Expected"]))
 
 
 def _outcome(operation: Callable[[], bytes | None], must_fail: bool, expected: bytes | None = None) -> str | None:
@@ -154,44 +153,3 @@ def _outcome(operation: Callable[[], bytes | None], must_fail: bool, expected: b
     if must_fail:
         return "accepted, an error is expected"
     return None if got == expected else f"expected {(expected or b'').hex()}, got {(got or b'').hex()}"
-
-
-def _octets(text: str | None) -> bytes:
-    return b64decode(text or "")
-
-
-def _leaf_op(fields: dict[str, Any]) -> LeafOp:
-    return LeafOp(
-        hash_op=fields.get("hash", 0),
-        prehash_key=fields.get("prehash_key", 0),
-        prehash_value=fields.get("prehash_value", 0),
-        length=fields.get("length", 0),
-        prefix=_octets(fields.get("prefix")),
-    )
-
-
-def _inner_op(fields: dict[str, Any]) -> InnerOp:
-    return InnerOp(fields.get("hash", 0), _octets(fields.get("prefix")), _octets(fields.get("suffix")))
-
-
-def _proof_spec(fields: dict[str, Any]) -> ProofSpec:
-    inner = fields.get("inner_spec", {})
-    return ProofSpec(
-        leaf=_leaf_op(fields.get("leaf_spec", {})),
-        inner=InnerSpec(
-            child_order=tuple(inner.get("child_order", ())),
-            child_size=inner.get("child_size", 0),
-            min_prefix_length=inner.get("min_prefix_length", 0),
-            max_prefix_length=inner.get("max_prefix_length", 0),
-            empty_child=_octets(inner.get("empty_child")),
-            hash_op=inner.get("hash", 0),
-        ),
-        max_depth=fields.get("max_depth", 0),
-        min_depth=fields.get("min_depth", 0),
-    )
-
-
-def _existence(fields: dict[str, Any]) -> ExistenceProof:
-    leaf = _leaf_op(fields["leaf"]) if "leaf" in fields else None
-    path = tuple(_inner_op(step) for step in fields.get("path", ()))
-    return ExistenceProof(_octets(fields["key"]), _octets(fields["value"]), leaf, path)
