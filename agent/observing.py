@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from agent.appliances.base import Appliance
@@ -72,10 +73,12 @@ class Observer:
     async def look(self) -> Any | None:
         """The appliance's state now; None while a sensor that it needs is silent, which the status says."""
         try:
-            reading = await self._appliance.meter.read()
-            self.reading, self.read_at_ns = reading, self._clock.monotonic_ns()
+            read = await self._appliance.meter.read()
+            self.read_at_ns = self._clock.monotonic_ns()
+            taken = self._taken(read)
+            self.reading = reading = replace(read, taken_at_s=taken.utc_ns // NS_PER_S)
             if self.is_live:
-                self.take(self._feeder.feed(reading, self._taken(reading)))
+                self.take(self._feeder.feed(reading, taken))
             state = await self._appliance.look(reading)
         except DriverError as error:
             if self.silent_since_ns is None:
@@ -99,8 +102,8 @@ class Observer:
         return None if self.reading is None or not self.is_live else self.reading.taken_at_s * NS_PER_S
 
     def _taken(self, reading: Reading) -> Dated:
-        now = self._time.now()
-        assert now is not None, "a live reading has a time"
+        """When a reading was made: the driver's word, unless that is far from the own, which may be a guess."""
+        now = self._time.now() or Dated(self._clock.now_ns(), 0)
         if abs(now.utc_ns - reading.taken_at_s * NS_PER_S) > LATEST_S * NS_PER_S:
             return now
         return Dated(reading.taken_at_s * NS_PER_S, now.uncertainty_ns)

@@ -40,14 +40,15 @@ class Between:
         return self.not_after_ns - self.not_before_ns
 
 
-def starts(boots: Sequence[Boot], datings: Mapping[bytes, Dating]) -> list[Between]:
-    """Between which times each boot's first record was made. `boots` in the order of their records.
+def starts(boots: Sequence[Boot], datings: Mapping[bytes, Dating], passed_ns: int | None = None) -> list[Between]:
+    """Between which times each boot's first record was made. `boots` in the order of their records; `passed_ns` is a time that
+    had passed before the first of them.
 
     A boot with a date has it from its own anchors; the others lie behind the end of the one before, and end before the next
     begins.
     """
     found = [_dated(boot, datings) for boot in boots]
-    earliest_ns = None
+    earliest_ns = passed_ns
     for place, boot in enumerate(boots):
         own = found[place]
         if own.not_before_ns is None:

@@ -75,12 +75,11 @@ class Anchor:
         """Raises ValueError for bytes that `encode` did not make."""
         try:
             form, source, *rest = msgpack.unpackb(body)
-            anchor = cls(Source(source), *rest)
-        except (TypeError, msgpack.exceptions.UnpackException) as error:
+            if form != _FORMAT:
+                raise ValueError(f"format {form}, known is {_FORMAT}")
+            return cls(Source(source), *rest)
+        except (TypeError, ValueError, msgpack.exceptions.UnpackException) as error:
             raise ValueError(f"not an anchor: {error}") from error
-        if form != _FORMAT:
-            raise ValueError(f"anchor has format {form}, known is {_FORMAT}")
-        return anchor
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +115,11 @@ class Conflict:
     apart_ns: int
 
     def __str__(self) -> str:
-        one, other = (_names(sources) for sources in (self.one, self.other))
-        return f"{one} and {other} are {self.apart_ns // NS_PER_S} s apart"
+        apart_s = round(self.apart_ns / NS_PER_S)
+        if self.one == self.other:
+            return f"{_names(self.one)} contradicts itself by {apart_s} s"
+        one, other = sorted(map(_names, (self.one, self.other)))
+        return f"{one} and {other} are {apart_s} s apart"
 
 
 def _names(sources: Iterable[Source]) -> str:
@@ -169,8 +171,9 @@ class _Track:
             met = _all_met(points, self._drift_ppm)
         slack_ns = NS_PER_S
         while met is None:  # no drift explains it: the source is less exact than it says
-            wider = [_Bounds(point.at_ns, point.low_ns - slack_ns, point.high_ns + slack_ns) for point in points]
-            slack_ns, met = 2 * slack_ns, _all_met(wider, self._drift_ppm)
+            if _all_met(_wider(points, slack_ns), self._drift_ppm) is not None:
+                met = _all_met(_wider(points, 2 * slack_ns), self._drift_ppm)  # so that each reaches to where the others are
+            slack_ns *= 2
         self._points = met
         self._times = [point.at_ns for point in met]
 
@@ -179,6 +182,10 @@ class _Track:
         after = bisect_right(self._times, at_ns)
         seen = [point.seen_from(at_ns, self._drift_ppm) for point in self._points[max(0, after - 1) : after + 1]]
         return seen[0] if len(seen) == 1 else seen[0].met_by(seen[1])
+
+
+def _wider(points: Sequence[_Bounds], slack_ns: int) -> list[_Bounds]:
+    return [_Bounds(point.at_ns, point.low_ns - slack_ns, point.high_ns + slack_ns) for point in points]
 
 
 def _all_met(points: Sequence[_Bounds], drift_ppm: int) -> list[_Bounds] | None:

@@ -35,8 +35,9 @@ HISTORY_FROM: Final = "history from"
 """Named values of the journal: the slot meter's state, slots without settlement, the record before the history in use."""
 TRY_AGAIN_S: Final = 60
 """A disk that takes nothing is tried again after this, and at every slot's edge."""
-SAMPLE_EVERY_S: Final = 10
-"""While nobody knows the time, a sample is kept this often: the registers at slots' edges are found in them later."""
+SAMPLE_EVERY_S: Final = 5
+"""While nobody knows the time, a sample is kept this often: the registers at slots' edges are found in them later. With a date
+that is 10 s off, as the ledger gives it, two samples certainly on either side of an edge lie within MAX_BRIDGE_S."""
 PAGES_AT_ONCE: Final = 5
 """Of samples that wait for a date; then control has its turn."""
 MOST_WAITING: Final = 4_096

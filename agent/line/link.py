@@ -116,10 +116,10 @@ class Link:
             self._time.hear_block(NewestBlock(header.height, header_hash(header), header.time_ns, before_ns, after_ns))
 
     def _wonder(self, error: LightClientError) -> None:
-        """A header from the future, or a new one that is old already, casts doubt upon the clock."""
+        """A header from the future, a new one that is old already, or trust that has expired casts doubt upon the clock."""
         verified = self._client.verified
         is_new = verified is not None and self._time.is_new(verified.height)
-        if isinstance(error, HeaderFromFuture) or (isinstance(error, StaleHeader) and is_new):
+        if isinstance(error, HeaderFromFuture | TrustExpired) or (isinstance(error, StaleHeader) and is_new):
             self._time.doubt()
 
     def _answered(self) -> None:

@@ -104,6 +104,12 @@ class Redating:
     def _datings(self) -> dict[bytes, Dating]:
         return {**self._earlier, self._time.boot_id: self._time.dating}
 
+    def _passed_ns(self) -> int | None:
+        """When the last anchor was heard before the boots whose samples waited."""
+        before = [dating for boot_id, dating in self._earlier.items() if boot_id not in self._boots]
+        dates = [dating.date(dating.anchors[-1].after_ns) for dating in before]
+        return max((date.earliest_ns for date in dates if date is not None), default=None)
+
     def _note_boot(self, record: Record) -> None:
         seq, at_ns = record.seq, record.monotonic_ns
         known = self._boots.get(record.boot_id, Boot(record.boot_id, seq, seq, at_ns, at_ns))
@@ -111,7 +117,7 @@ class Redating:
 
     def _never_dated(self) -> list[NeverDated]:
         boots = tuple(self._boots.values())  # in the order of their first records
-        began = dict(zip(self._boots, starts(boots, self._datings()), strict=True))
+        began = dict(zip(self._boots, starts(boots, self._datings(), self._passed_ns()), strict=True))
         found = [NeverDated(boot_id, samples, began[boot_id]) for boot_id, samples in self._without.items()]
         self._without.clear()
         self._boots.clear()

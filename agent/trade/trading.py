@@ -159,12 +159,15 @@ class Trader:
     async def _sleep(self) -> None:
         """Until the next wake, or until somebody moves it."""
         loop = asyncio.get_running_loop()
-        while not self._wake.is_set() and (left_ns := self._next_wake_s() * NS_PER_S - self._clock.now_ns()) > 0:
+        while not (self._wake.is_set() or self._time_moved) and (left_ns := self._left_ns()) > 0:
             timer = loop.call_later(left_ns / NS_PER_S, self._wake.set)
             await self._wake.wait()
             timer.cancel()
             self._wake.clear()
         self._wake.clear()
+
+    def _left_ns(self) -> int:
+        return self._next_wake_s() * NS_PER_S - self._clock.now_ns()
 
     def _next_wake_s(self) -> int:
         wakes = [self._timetable.bid_s(self._bid_slot_s), self._timetable.prove_s(self._prove_slot_s)]
