@@ -7,6 +7,7 @@ types/validator.go, types/tx.go, types/results.go, types/params.go, and the .pro
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
@@ -93,13 +94,15 @@ def commit_hash(commit: Commit) -> bytes:
     )
 
 
+@lru_cache(maxsize=512)
 def address(public_key: bytes) -> bytes:
-    """Address of an Ed25519 validator, 20 bytes."""
+    """Address of an Ed25519 validator, 20 bytes. Asked for the same few keys with every header."""
     return sha256(public_key).digest()[:ADDRESS_BYTES]
 
 
+@lru_cache(maxsize=2)
 def validators_hash(validators: ValidatorSet) -> bytes:
-    """Go: ValidatorSet.Hash; proposer and priorities are not part of it."""
+    """Go: ValidatorSet.Hash; proposer and priorities are not part of it. Headers of one set mostly follow each other."""
     return merkle.root([_simple_validator(validator) for validator in validators.validators])
 
 
