@@ -19,7 +19,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from tools.bench.storeforward_disk import byte_rows, commit_rows
+from tools.bench.storeforward_commits import commit_rows
+from tools.bench.storeforward_disk import byte_rows
 from tools.bench.storeforward_memory import memory_rows
 from tools.bench.storeforward_outbox import drain_rows, slot_rows
 from tools.bench.storeforward_peers import QUICK, Work, peer_rows

@@ -1,4 +1,4 @@
-"""What the journal asks of the disk: a commit per record beside bare SQLite's, and bytes.
+"""How many bytes the journal hands to the disk, for each record and in a day.
 
 Bytes are those of /proc/self/io, `write_bytes`: pages that this process handed to the block layer. What the file system writes
 for itself, its own journal, is not in it. Nothing is measured where there is no /proc.
@@ -7,10 +7,6 @@ for itself, its own journal, is not in it. Nothing is measured where there is no
 from __future__ import annotations
 
 import asyncio
-import os
-import sqlite3
-import statistics
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -18,82 +14,14 @@ from typing import Final
 from storeforward.changes import Changes
 from storeforward.items import ItemState, Mark
 from storeforward.journal import Journal
-from storeforward.options import JournalOptions
 from storeforward.records import NewRecord, Stream
-from tools.bench.storeforward_journals import BODY, opened, reading, record
+from tools.bench.storeforward_journals import AT_ONCE, BODY, opened, reading, record
 from tools.bench.table import Bench
 
 IO: Final = Path("/proc/self/io")
-BLOCK: Final = 50
-"""Commits of each kind in turn, so that a disk that is busy for a moment is so for all of them."""
 DAY_S: Final = 86_400
 SLOTS_A_DAY: Final = 96
 MB: Final = 1_000_000
-US_PER_S: Final = 1_000_000
-PAGE: Final = bytes(4096)
-AT_ONCE: Final = JournalOptions(group_records=1)
-"""So that a sample does not wait for others."""
-
-
-class BareSqlite:
-    """A table of number and body, a commit per record, with the journal's settings for durability."""
-
-    def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        for pragma in ("locking_mode = EXCLUSIVE", "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 256"):
-            self._connection.execute(f"PRAGMA {pragma}")
-        self._connection.execute("CREATE TABLE records (seq INTEGER PRIMARY KEY, data BLOB NOT NULL)")
-
-    async def put(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.execute("INSERT INTO records (data) VALUES (?)", (BODY,))
-        self._connection.execute("COMMIT")
-
-    def close(self) -> None:
-        self._connection.close()
-
-
-async def commit_rows(bench: Bench, folder: Path, commits: int) -> None:
-    """Rates of one commit per record; from medians, because single flushes of a shared disk take very long."""
-    bare = BareSqlite(folder / "bare.db")
-    plain = os.open(folder / "plain", os.O_WRONLY | os.O_CREAT, 0o600)
-    async with opened(folder / "signed.db") as signed, opened(folder / "unsigned.db", AT_ONCE) as unsigned:
-
-        async def put_signed() -> object:
-            return await signed.apply(record(Stream.ENERGY))
-
-        async def put_unsigned() -> object:
-            return await unsigned.apply(record(Stream.SAMPLE))
-
-        async def flush() -> None:
-            os.write(plain, PAGE)
-            os.fdatasync(plain)
-
-        puts: dict[str, Callable[[], Awaitable[object]]] = {
-            "flush": flush,
-            "bare": bare.put,
-            "signed": put_signed,
-            "unsigned": put_unsigned,
-        }
-        times_s: dict[str, list[float]] = {kind: [] for kind in puts}
-        for _ in range(0, commits, BLOCK):
-            for kind, put in puts.items():
-                for _ in range(BLOCK):
-                    started_s = time.perf_counter()
-                    await put()
-                    times_s[kind].append(time.perf_counter() - started_s)
-    bare.close()
-    os.close(plain)
-    median_us = {kind: statistics.median(taken_s) * US_PER_S for kind, taken_s in times_s.items()}
-    rates = {kind: US_PER_S / took_us for kind, took_us in median_us.items()}
-    bench.row("4 KiB appended to a file and flushed, median", "us", median_us["flush"])
-    bench.row("a commit per record: bare SQLite, WAL, synchronous FULL", "records/s", rates["bare"])
-    bench.row("a commit per record: signed and chained", "records/s", rates["signed"])
-    bench.row("a commit per record: chained", "records/s", rates["unsigned"])
-    bench.row("signed and chained, share of bare SQLite", "%", 100 * rates["signed"] / rates["bare"])
-    bench.row("chained, share of bare SQLite", "%", 100 * rates["unsigned"] / rates["bare"])
-    bench.row("signed and chained, longer than bare SQLite", "us", median_us["signed"] - median_us["bare"])
-    bench.row("chained, longer than bare SQLite", "us", median_us["unsigned"] - median_us["bare"])
 
 
 async def byte_rows(bench: Bench, folder: Path, records: int) -> None:

@@ -22,6 +22,8 @@ BODY: Final = bytes(200)
 TX: Final = bytes(300)
 READING_KIND: Final = 7
 MS_PER_S: Final = 1_000
+AT_ONCE: Final = JournalOptions(group_records=1)
+"""So that a sample does not wait for others."""
 
 
 def opened(path: Path, options: JournalOptions | None = None) -> AbstractAsyncContextManager[Journal]:
