@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "agent": Command("tools.agent_command", "run the agent of one appliance"),
     "light": Command("tools.light.command", "show, verify or renew what an agent trusts"),
     "journal": Command("tools.journal.command", "look at an agent's journal, verify, export or repair it"),
+    "time": Command("tools.time_command", "show what a device believes of the time, or tell it"),
     "society": Command("tools.society.command", "run a whole housing society on recorded data"),
     "version": Command("tools.version_command", "show the versions that a report of a problem should name"),
 }

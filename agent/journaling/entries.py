@@ -68,6 +68,15 @@ def event(what: str, text: str, taken_ns: int | None) -> NewRecord:
     return _record(Stream.EVENT, taken_ns, [what, text])
 
 
+def decode_event(body: bytes) -> tuple[str, str]:
+    """What `event` wrote. Raises ValueError for other bytes."""
+    try:
+        what, text = msgpack.unpackb(body)
+    except (TypeError, msgpack.exceptions.UnpackException) as error:
+        raise ValueError(f"no event: {error}") from error
+    return str(what), str(text)
+
+
 def anchor(told: Anchor, taken_ns: int | None) -> NewRecord:
     """An anchor of time, as it encodes itself; captured at the end of its span."""
     return NewRecord(Stream.ANCHOR, taken_ns, told.encode(), told.after_ns)

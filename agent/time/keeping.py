@@ -40,7 +40,8 @@ class TimeKeeper:
         self._floor_ns = built_after_ns
         self._floor_at_ns = clock.monotonic_ns()
         self._knows_floor = False
-        self._synchronisation = clock.system.synchronisation()
+        self.synchronisation = clock.system.synchronisation()
+        """What the system said of its clock when it was asked last."""
         self._refusal = ""
         self._follows_system = False
         self._is_in_doubt = False
@@ -76,7 +77,7 @@ class TimeKeeper:
         dated = self.date(self.clock.monotonic_ns())
         if dated is None:
             return None
-        uncertainty_ns = self._synchronisation.uncertainty_ns if self._follows_system else dated.uncertainty_ns
+        uncertainty_ns = self.synchronisation.uncertainty_ns if self._follows_system else dated.uncertainty_ns
         return Dated(self.clock.now_ns(), uncertainty_ns)
 
     def wall_ns(self) -> int | None:
@@ -100,7 +101,7 @@ class TimeKeeper:
     def look(self) -> None:
         """Ask the system's clock and decide anew."""
         system = self.clock.system
-        self._synchronisation = found = system.synchronisation()
+        self.synchronisation = found = system.synchronisation()
         before_ns, utc_ns, after_ns = system.monotonic_ns(), system.now_ns(), system.monotonic_ns()
         if not found.is_synchronised:
             self._refusal = found.cause

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     except KeyStoreError as error:
         raise CommandError(ExitCode.IDENTITY, str(error), "chmod 600 the file if nobody else has read it") from error
     except JournalError as error:
-        raise _explained(error) from error
+        raise explained(error) from error
     except FileNotFoundError as error:
         raise CommandError(
             ExitCode.USAGE, f"{error.filename}: no such file", "see what `homewatt journal status` lists"
@@ -96,7 +96,7 @@ def _run(args: argparse.Namespace, config: AgentConfig) -> int:
             return asyncio.run(salvage(config, args.damaged, args.samples, args.json))
         case "requeue":
             return asyncio.run(requeue(config, args.items, args.json))
-    with _copy(config) as connection:
+    with copied(config) as connection:
         match args.verb:
             case "status":
                 return show_status(config, connection, args.json)
@@ -111,14 +111,14 @@ def _run(args: argparse.Namespace, config: AgentConfig) -> int:
 
 
 @contextmanager
-def _copy(config: AgentConfig) -> Iterator[sqlite3.Connection]:
+def copied(config: AgentConfig) -> Iterator[sqlite3.Connection]:
     """The journal at this moment, in a copy. It may be large, and /tmp may be memory."""
     scratch = Path(os.environ.get("TMPDIR", SCRATCH))
     with inspect(config.journal.path, scratch, time.sleep) as connection:
         yield connection
 
 
-def _explained(error: JournalError) -> CommandError:
+def explained(error: JournalError) -> CommandError:
     """An error with its exit code and what to do about it."""
     match error:
         case JournalInUse():
