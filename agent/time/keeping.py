@@ -49,6 +49,7 @@ class TimeKeeper:
         """Called when there is something to write down."""
         self.on_move: Callable[[], None] = _nobody
         """Called when the state changed, or the time leapt."""
+        self._lost_at_ns = clock.monotonic_ns()
         self._new_anchors: list[Anchor] = []
         self._new_events: list[str] = []
         self.look()
@@ -223,12 +224,21 @@ class TimeKeeper:
             self._status.set(Trouble.WRONG_TIME, self.why, at_s)
         if self.state is not before:
             if self.is_anchored:
-                self._status.clear(Trouble.WRONG_TIME, at_s)
+                self._end_trouble()
+            elif before is TimeState.ANCHORED:
+                self._lost_at_ns = self.clock.monotonic_ns()
             self._new_events.append(f"The time is {self.state}{': ' if self.why else ''}{self.why}.")
         if self._new_anchors or self._new_events:
             self.on_news()
         if has_moved or self.state is not before:
             self.on_move()
+
+    def _end_trouble(self) -> None:
+        """It began at a time that was a guess: how long it stood, the monotonic clock knows."""
+        standing = self._status.snapshot().get(Trouble.WRONG_TIME)
+        if standing is not None:
+            stood_s = (self.clock.monotonic_ns() - self._lost_at_ns) // NS_PER_S
+            self._status.clear(Trouble.WRONG_TIME, standing.since_s + stood_s)
 
 
 def _jump_ns(before: Anchor, after: Anchor) -> int:

@@ -347,3 +347,11 @@ def test_a_clock_that_is_always_right_is_passed_on() -> None:
     time.look()
     assert time.is_anchored
     assert clock.now_ns() == hand.ns
+
+
+def test_how_long_the_time_was_wrong_is_not_told_by_the_wrong_clock(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(off_s=-YEARS_70_S / 2, is_synchronised=False)
+    world.wait(50)
+    world.system.off_s, world.system.is_synchronised = 0, True
+    world.wait(10)
+    assert "no longer wrong time, after 60 s" in caplog.text
