@@ -94,7 +94,7 @@ class Journal:
         options: JournalOptions | None = None,
         summaries: Summaries | None = None,
     ) -> AsyncIterator[Journal]:
-        """Open or create the journal of a device (its id, 20 bytes) in this boot (16 bytes: within it the monotonic clock goes on).
+        """Open or create the journal of a device (its id, 20 bytes) in a boot (16 bytes) of its machine.
 
         `summaries` makes means of samples that must go; without it nothing is kept of them.
 
