@@ -7,8 +7,8 @@ from agent.trade.orders import Change, OwnOrders
 from agent.trade.timetable import Timetable
 from agent.vocabulary import Book, Level, Mode, Order, Receipt, Side, SlotPrice, Tariff
 from lightclient import keys
-from lightclient.proving import Proven
 from lightclient.messages import PlaceOrder
+from lightclient.proving import Proven
 from lightclient.values import BookRecord, BookStatus, PositionRecord, TariffRecord, encode_history
 
 D = 900
