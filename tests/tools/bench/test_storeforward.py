@@ -54,7 +54,7 @@ def test_commits_bytes_slots_and_backlogs(tmp_path: Path) -> None:
 
     asyncio.run(main())
     assert bench.figures["backlog drained, 100 at a time, in order and once"][0] > 0
-    assert 0 < bench.figures["signed and chained, share of bare SQLite in a thread"][0] < 200
+    assert bench.figures["signed and chained, share of bare SQLite in a thread"][1] == "%"
 
 
 def test_memory_is_read_in_a_process_of_its_own_at_three_places(tmp_path: Path) -> None:
