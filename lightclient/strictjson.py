@@ -1,9 +1,9 @@
 """Reading JSON that a node sent: every field by name and type, every mistake named by its path.
 
 Fields that nobody asks for are ignored, because newer nodes add some. Everything read has exactly one spelling (integers
-without leading zeros, upper-case hex, canonical base64; only a time may carry zeros), so that no byte of what is verified can
-be altered without notice. Nesting and lists have bounds, names occur once, and numbers are whole: garbage costs as little as
-an honest answer.
+without leading zeros, upper-case hex, canonical base64, times without trailing zeros), so that no byte of what is verified
+can be altered without notice. Nesting and lists have bounds, names occur once, and numbers are whole: garbage costs as
+little as an honest answer.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class Fields:
         try:
             return rfc3339.parse_ns(self.text(name))
         except ValueError as error:
-            raise self._wrong(name, "an RFC 3339 time in UTC") from error
+            raise self._wrong(name, "an RFC 3339 time in UTC, as Go writes it") from error
 
     def hex(self, name: str) -> bytes:
         """Bytes in upper-case hex; empty text is no bytes."""

@@ -95,7 +95,18 @@ def test_times_survive_text(time_ns: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-11-21T07:34:05", "2026-11-21 07:34:05Z", "2026-13-01T00:00:00Z", "2026-11-21T07:34:05.1234567891Z", ""]
+    "text",
+    [
+        "2026-11-21T07:34:05",
+        "2026-11-21 07:34:05Z",
+        "2026-13-01T00:00:00Z",
+        "2026-11-21T07:34:05.1234567891Z",
+        "2026-11-21T07:34:05.120Z",
+        "2026-11-21T07:34:05.0Z",
+        "2026-11-21T07:34:05.Z",
+        "2026-11-20T24:00:00Z",
+        "",
+    ],
 )
 def test_other_times_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"RFC 3339|month"):
