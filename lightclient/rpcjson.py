@@ -276,7 +276,7 @@ def _commit(fields: Fields) -> Commit:
 def _validator(fields: Fields) -> Validator:
     key = fields.inner("pub_key")
     if key.text("type") != KEY_TYPE:
-        raise NodeGarbage("validators.pub_key.type", KEY_TYPE)
+        raise NodeGarbage("validators.pub_key.type", f"{KEY_TYPE}, the only kind of key that is read here")
     public_key = key.base64("value")
     if fields.hex("address") != hashing.address(public_key):
         raise NodeGarbage("validators.address", "the address that follows from the key")

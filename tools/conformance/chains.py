@@ -22,6 +22,8 @@ from tools.conformance import reading
 SIGNED_BLOCK: Final = "signed_block.json"
 COMMIT: Final = "commit.json"
 FIRST_PAGE: Final = "validators_1.json"
+MAX_HEIGHT_DIGITS: Final = 19
+"""An int64, leading zeros included: some number their folders with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Source:
         members = [member for answer in answers for member in Fields(answer, "validators").raw_list("validators")]
         for page, answer in zip(pages, answers, strict=True):
             fields = Fields(answer, page.name)
-            if fields.text("block_height") != self.folder.name:
+            if fields.int64("block_height") != int(self.folder.name):
                 raise NodeGarbage(f"{page.name}: block_height", self.folder.name)
             if fields.int64("total") != len(members):
                 raise NodeGarbage(f"{page.name}: total", f"{len(members)}, the validators of all pages")
@@ -108,18 +110,22 @@ class Recordings:
 
 def sources_in(folder: Path) -> Iterator[Source]:
     """The recordings of one height. A folder that is not named by a height has none."""
-    if folder.name.isascii() and folder.name.isdecimal():
+    if _is_height(folder):
         if (folder / SIGNED_BLOCK).is_file():
             yield Source(folder, SIGNED_BLOCK)
         if (folder / COMMIT).is_file() and (folder / FIRST_PAGE).is_file():
             yield Source(folder, COMMIT)
 
 
+def _is_height(folder: Path) -> bool:
+    return folder.name.isascii() and folder.name.isdecimal() and len(folder.name) <= MAX_HEIGHT_DIGITS
+
+
 @functools.cache
 def recordings(parent: Path) -> Recordings:
     """Read every height below a folder, once per process."""
     readable, unreadable = [], []
-    for folder in sorted(parent.iterdir(), key=lambda folder: (len(folder.name), folder.name)):
+    for folder in sorted(filter(_is_height, parent.iterdir()), key=lambda folder: int(folder.name)):
         for source in sources_in(folder):
             try:
                 readable.append(_recorded(source))
@@ -147,7 +153,7 @@ def decode(parts: Mapping[str, Any], known: LightBlock | None = None, altered: s
 def _recorded(source: Source) -> Recorded:
     parts = source.read()
     block = decode(parts)
-    if str(block.height) != source.folder.name:
+    if block.height != int(source.folder.name):
         raise NodeGarbage("header.height", f"{source.folder.name}, the name of the folder")
     powers = {member["address"]: int(member["voting_power"]) for member in parts["validators"] or ()}
     votes = parts["commit"]["signatures"] or ()

@@ -14,10 +14,16 @@ from tools.conformance import chains
 from tools.conformance.chainchecks import lasting_options, now_ns, refusal_by_itself, sound_chain
 from tools.conformance.chains import Source
 from tools.conformance.findings import Findings, Kind
-from tools.conformance.mutations import Mutation, Place, mutations
+from tools.conformance.mutations import LEFT_OUT, Mutation, Place, mutations
 
 UNREAD_FIELDS: Final = frozenset({"proposer", "proposer_priority"})
 """No hash covers them, and the client reads neither."""
+
+SIGNED_FIELDS: Final = frozenset({"block_id_flag", "timestamp", "signature"})
+"""What nothing but the signature of a vote tells right from wrong; its address follows from its place."""
+
+WITHOUT_APP: Final = Mutation(("header", "version", "app"), LEFT_OUT)
+"""The same header where the version was 0: Go leaves it out, others write it."""
 
 _HEADER: Final = (
     "version block app chain_id height time last_block_id hash parts total last_commit_hash data_hash validators_hash"
@@ -32,7 +38,8 @@ KNOWN_FIELDS: Final = frozenset(f"header commit validators {_HEADER} {_COMMIT} {
 def check_mutations(parent: Path, chain_id: str, source: Source) -> Findings:
     """Alter one recording: judged from the nearest height below, or by itself where that one does not vouch for it.
 
-    Above 32 validators the votes past the one with which two thirds are reached are left alone: they need not be counted.
+    Above 32 validators the votes past the one with which two thirds are reached need not be counted: of those, what only a
+    signature vouches for is left alone.
     """
     findings = Findings()
     parts = source.read()
@@ -43,18 +50,20 @@ def check_mutations(parent: Path, chain_id: str, source: Source) -> Findings:
     counted = _counted_votes(parts)
 
     def is_spared(place: Place) -> bool:
-        if place[:2] == ("commit", "signatures") and len(place) > 2 and int(place[2]) >= counted:
+        if place[:2] == ("commit", "signatures") and place[-1] in SIGNED_FIELDS and int(place[2]) >= counted:
             return True
         return place[-1] in unread
 
     latest_ns = now_ns(parent, chain_id)
     for mutation in mutations(parts, is_spared):
+        if mutation == WITHOUT_APP and original.header.version_app == 0:
+            continue
         wrong = _acceptance(parts, original, mutation, trusted, latest_ns)
         findings.check(Kind.MUTATIONS, source.file, str(mutation), wrong)
     for name in sorted(unknown):
         findings.note(Kind.MUTATIONS, f"recordings with {name}, which no block has: left alone")
     if uncounted := len(original.signed_header.commit.signatures) - counted:
-        findings.note(Kind.MUTATIONS, "votes left alone that need not be counted", uncounted)
+        findings.note(Kind.MUTATIONS, "votes that need not be counted: flag, time and signature left alone", uncounted)
     return findings
 
 

@@ -15,6 +15,7 @@ from lightclient import rfc3339
 Place = tuple[str | int, ...]
 """Where a field stands: names and indices from the top."""
 
+LEFT_OUT: Final = "left out"
 VOTE_FLAGS: Final = range(5)
 _HEX: Final = re.compile(r"(?:[0-9A-F]{2}){20,}", re.ASCII)
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]{22,}={0,2}", re.ASCII)
@@ -46,7 +47,7 @@ def mutations(document: dict[str, Any], is_spared: Callable[[Place], bool]) -> I
     Fields for which `is_spared` holds are left alone with all below them.
     """
     for container, key, place in list(_fields(document, (), is_spared)):
-        for what, other in (*_alternatives(container[key], place[-1]), ("left out", _GONE)):
+        for what, other in (*_alternatives(container[key], place[-1]), (LEFT_OUT, _GONE)):
             yield from _altered(container, key, other, Mutation(place, what))
     for entries, place in _lists(document, ()):
         yield from _reordered(entries, place, is_spared)
@@ -110,7 +111,7 @@ def _alternatives(value: Any, name: str | int) -> Iterator[tuple[str, Any]]:
         yield "emptied", []
     else:
         yield "made a list", [value]
-    if value is not None:
+    if value is not None and value != "":  # Go writes bytes that are not there as either
         yield "made null", None
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lightclient import rules, tally
-from lightclient.blocks import LightBlock
+from lightclient.blocks import BlockIdFlag, LightBlock
 from lightclient.errors import HeaderNotLater
 from tests.lightclient.fake_chain import FakeChain, Member
 from tests.tools.conformance.kit import edit, run, write_paged, write_recorded, write_signed_blocks
+from tools.bench.chains import sign
 from tools.conformance import chainchecks
 
 HEIGHTS, PAIRS, BISECTIONS = "heights accepted by themselves", "forward pairs", "pairs bisected"
@@ -80,7 +82,7 @@ def test_many_validators_on_several_pages(tmp_path: Path, capsys: pytest.Capture
     code, kinds = run(tmp_path, capsys)
     assert code == 0, kinds
     assert counts(kinds, HEIGHTS) == (2, 2)
-    assert kinds[MUTATIONS]["notes"] == {"votes left alone that need not be counted": 2 * (40 - 27)}
+    assert kinds[MUTATIONS]["notes"] == {"votes that need not be counted: flag, time and signature left alone": 2 * (40 - 27)}
 
 
 def test_both_forms_of_one_height_may_lie_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -265,3 +267,53 @@ def test_an_unknown_field_is_left_alone_and_said(tmp_path: Path, capsys: pytest.
     code, kinds = run(tmp_path, capsys)
     assert code == 0
     assert kinds[MUTATIONS]["notes"] == {"recordings with weather, which no block has: left alone": 1}
+
+
+def test_folders_may_be_numbered_with_leading_zeros(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_paged(tmp_path / "chain", drifting(1)[0], per_page=3)
+    (tmp_path / "chain" / "1").rename(tmp_path / "chain" / "0001")
+    code, kinds = run(tmp_path, capsys)
+    assert code == 0
+    assert counts(kinds, HEIGHTS) == (1, 1)
+
+
+def test_nothing_may_be_written_in_either_of_two_ways(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A version of 0 that Go leaves out, and an absent vote's signature that Go writes as null."""
+    members = [Member(number) for number in range(4)]
+    header = replace(FakeChain(members).next_header(), version_app=0)
+    write_signed_blocks(tmp_path, [sign(header, members, absent=[1])])
+
+    def spell_otherwise(document: Any) -> None:
+        document["result"]["header"]["version"]["app"] = "0"
+        absent = [vote for vote in document["result"]["commit"]["signatures"] if vote["block_id_flag"] == BlockIdFlag.ABSENT]
+        absent[0]["signature"] = ""
+
+    edit(tmp_path / "1" / "signed_block.json", spell_otherwise)
+    code, kinds = run(tmp_path, capsys)
+    assert code == 0
+    assert counts(kinds, HEIGHTS) == (1, 1)
+
+
+def test_another_kind_of_key_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_signed_blocks(tmp_path, drifting(1))
+
+    def change(document: Any) -> None:
+        document["result"]["validator_set"]["validators"][0]["pub_key"]["type"] = "tendermint/PubKeySecp256k1"
+
+    edit(tmp_path / "1" / "signed_block.json", change)
+    code, kinds = run(tmp_path, capsys)
+    assert code == 1
+    cause = kinds[HEIGHTS]["failures"][0]["cause"]
+    assert cause.endswith("expected tendermint/PubKeyEd25519, the only kind of key that is read here")
+
+
+def test_votes_past_two_thirds_must_stand_at_their_places(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "check_votes_at_their_places", lambda block: None)
+    write_signed_blocks(tmp_path, crowd(validators=40)[:1])
+    code, kinds = run(tmp_path, capsys)
+    assert code == 1
+    cases = {failure["case"] for failure in kinds[MUTATIONS]["failures"]}
+    assert "commit.signatures[39].validator_address first digit altered" in cases
+    assert "commit.signatures[38] swapped with the next" in cases

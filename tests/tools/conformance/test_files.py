@@ -167,13 +167,16 @@ def test_a_library_that_is_too_strict_is_caught(
 
 def test_a_signature_that_should_fail_and_does_not_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ordinary = edge_cases()[0]
-    write(tmp_path / "cases.json", [ordinary | {"flags": ["reencoded_k"]}, ordinary | {"number": 7, "sig": "no hex"}])
+    unreadable = [
+        ordinary | wrong for wrong in ({"number": 7, "sig": "no hex"}, {"number": 8, "flags": 5}, {"number": 9, "msg": 1})
+    ]
+    write(tmp_path / "cases.json", [ordinary | {"flags": ["reencoded_k"]}, *unreadable])
     code, kinds = run(tmp_path, capsys)
     assert code == 1
-    first, second = kinds[SIGNATURES]["failures"]
+    first, *others = kinds[SIGNATURES]["failures"]
     assert (first["case"], first["cause"]) == ("case 0", "accepted, flags reencoded_k")
-    assert second["case"] == "case 7"
-    assert "cannot be read" in second["cause"]
+    assert [failure["case"] for failure in others] == ["case 7", "case 8", "case 9"]
+    assert all("cannot be read" in failure["cause"] for failure in others)
 
 
 def test_files_of_no_kind_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
