@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copyfile
@@ -43,17 +43,25 @@ def inspect(path: Path, scratch: Path, pause: Callable[[float], object]) -> Iter
     The copy lies in a folder of its own in `scratch` and goes with the block; `pause` waits so many seconds. The journal itself
     is only read. Raises JournalUnreadable, JournalTooNew, JournalDamaged, JournalBusy, DiskFailed.
     """
-    try:
-        with tempfile.TemporaryDirectory(prefix="journal-", dir=scratch) as folder:
-            copy = Path(folder) / path.name
+    with ExitStack() as stack:
+        with _named(path):
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="journal-", dir=scratch)))
+            copy = folder / path.name
             _copy(path, copy, pause)
-            try:
-                with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
-                    migrate(connection, path)
-                    connection.execute("PRAGMA query_only = ON")
-                    yield connection
-            except sqlite3.Error as error:
-                raise storage_failure(path, error) from error
+        try:
+            connection = stack.enter_context(closing(sqlite3.connect(copy, isolation_level=None)))
+            migrate(connection, path)
+            connection.execute("PRAGMA query_only = ON")
+            yield connection
+        except sqlite3.Error as error:
+            raise storage_failure(path, error) from error
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What keeps a copy from being made, in our words."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise JournalUnreadable(Path(error.filename or path), "no such file") from error
     except PermissionError as error:

@@ -158,3 +158,16 @@ def test_what_cannot_be_looked_into(tmp_path: Path, scratch: Path) -> None:
     with pytest.raises(JournalUnreadable):
         count(path, tmp_path / "no scratch")
     assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), FileNotFoundError("another file"), PermissionError()])
+def test_what_fails_while_a_copy_is_looked_at_is_not_the_journals_fault(tmp_path: Path, scratch: Path, error: OSError) -> None:
+    async def main(clock: VirtualClock) -> None:
+        async with opened(tmp_path / "journal.db", clock):
+            pass
+
+    run(main)
+    with pytest.raises(type(error)) as raised, inspect(tmp_path / "journal.db", scratch, no_pause):
+        raise error
+    assert raised.value is error
+    assert list(scratch.iterdir()) == []
