@@ -6,7 +6,7 @@ JournalError
 ├── JournalUnreadable  the file cannot be opened, for a reason that a fresh file would not cure (rights, missing folder)
 ├── JournalClosed      the journal was used after its `async with` ended
 ├── JournalBusy        no copy of one moment could be taken for somebody who looks into it
-├── WriteFailed        nothing of the change was stored
+├── StorageFailed      the disk did not do it; of a change nothing was stored
 │   ├── JournalFull    the disk or the configured size is used up; on a full disk, samples and events are refused first
 │   ├── JournalDamaged the file broke while in use; the next start sets it aside and begins a fresh one
 │   └── DiskFailed     any other error of the disk
