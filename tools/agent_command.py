@@ -21,8 +21,9 @@ from agent.config import AgentConfig, read_agent_config
 from agent.errors import ConfigError, KeyMissing, KeyStoreError
 from agent.lifecycle import run_agent
 from drivers.errors import DriverError, DriverMisconfigured
-from storeforward.errors import JournalDamaged, JournalError, JournalInUse
+from storeforward.errors import JournalError
 from tools.console import CommandError, ExitCode, emit, talk
+from tools.journal.explaining import explained
 from tools.signals import STOP_SIGNALS, stop_signals
 
 ABANDON_AFTER_S: Final = 4.5
@@ -66,14 +67,8 @@ def _explained(error: Exception, config: Path) -> CommandError | None:
             return CommandError(ExitCode.PRECONDITION, cause, "put the device's key there, or correct [key] file")
         case KeyStoreError():
             return CommandError(ExitCode.IDENTITY, cause, "chmod 600 the file if nobody else has read it, or replace it")
-        case JournalInUse():
-            return CommandError(ExitCode.PRECONDITION, cause, "stop the agent that runs already")
-        case JournalDamaged():
-            return CommandError(
-                ExitCode.PRECONDITION, cause, "start it again: the file is set aside, and what it holds is kept"
-            )
         case JournalError():
-            return CommandError(ExitCode.PRECONDITION, cause, "see to [journal] path: folder, rights, version, room")
+            return explained(error)
         case DriverError():
             return CommandError(ExitCode.DEVICE_REFUSED, cause, "see to the device and its connection")
         case _:

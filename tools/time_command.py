@@ -21,7 +21,8 @@ from lightclient.rfc3339 import format_ns, parse_ns
 from storeforward.errors import JournalError
 from storeforward.files import is_locked
 from tools.console import CommandError, ExitCode, emit
-from tools.journal.command import copied, explained
+from tools.journal.command import copied
+from tools.journal.explaining import explained
 from tools.time_status import show_status
 
 UNCERTAINTY_S: Final = 5

@@ -17,17 +17,11 @@ from typing import Any, Final
 
 from agent.config import AgentConfig, read_agent_config
 from agent.errors import ConfigError, KeyMissing, KeyStoreError
-from storeforward.errors import (
-    JournalBusy,
-    JournalDamaged,
-    JournalError,
-    JournalInUse,
-    JournalTooNew,
-    JournalUnreadable,
-)
+from storeforward.errors import JournalError
 from storeforward.inspection import inspect
 from storeforward.records import Stream
 from tools.console import CommandError, ExitCode
+from tools.journal.explaining import explained
 from tools.journal.exporting import export
 from tools.journal.repairing import requeue, salvage
 from tools.journal.showing import Wanted, show
@@ -116,24 +110,6 @@ def copied(config: AgentConfig) -> Iterator[sqlite3.Connection]:
     scratch = Path(os.environ.get("TMPDIR", SCRATCH))
     with inspect(config.journal.path, scratch, time.sleep) as connection:
         yield connection
-
-
-def explained(error: JournalError) -> CommandError:
-    """An error with its exit code and what to do about it."""
-    match error:
-        case JournalInUse():
-            next_step = "stop the agent, and start it again afterwards"
-        case JournalTooNew():
-            next_step = "use the version of homewatt that wrote it, or a newer one"
-        case JournalUnreadable():
-            next_step = "see to [journal] path: folder, rights; an agent makes the file when it starts"
-        case JournalDamaged():
-            next_step = "start the agent: it sets the file aside, begins a fresh one and takes back what can be read"
-        case JournalBusy():
-            next_step = "try again"
-        case _:
-            next_step = "set TMPDIR to a folder with room for a copy of the journal, or make room on its disk"
-    return CommandError(ExitCode.PRECONDITION, str(error), next_step)
 
 
 def _number(text: str) -> int:
