@@ -22,6 +22,7 @@ from agent.vocabulary import Clock
 from lightclient import keys
 from lightclient.blocks import Header
 from lightclient.messages import OpenReading
+from lightclient.provider import CheckOutcome
 from lightclient.proving import Proven
 from lightclient.refusals import SENTENCES, Refusal
 from lightclient.values import ReadingRecord, TxResult
@@ -130,12 +131,11 @@ class Forwarder:
             return False
         if item.priority is not Priority.TRADE:
             self._pace.passed(self._clock.monotonic_ns())
-        hint: str | None = "no node answered when it was handed in"
-        if outcome is not None:
-            refused = outcome.code not in (Refusal.OK, Refusal.REPLAYED)
-            self.handed_in += not refused
-            hint = f"hint of a node: {outcome.log} (code {outcome.code})" if refused else None
-        self._keeper.ride_along(Mark(item.id, ItemState.SENT, detail=hint))
+        takes = outcome is not None and outcome.code in (Refusal.OK, Refusal.REPLAYED)
+        self.handed_in += takes
+        self._keeper.ride_along(Mark(item.id, ItemState.SENT, detail=None if takes else _hint(outcome)))
+        if takes:
+            self._keeper.ride_along(Mark(item.id, ItemState.SEEN))
         return True
 
     def _is_given_up(self, item: Item) -> bool:
@@ -211,6 +211,13 @@ class Forwarder:
         if header.time_ns > too_old_s * NS_PER_S:
             return _refused(item, Refusal.READING_TOO_OLD, answer.height)
         return None
+
+
+def _hint(outcome: CheckOutcome | None) -> str:
+    """Why a node did not take a transaction, as far as anybody said."""
+    if outcome is None:
+        return "no node answered when it was handed in"
+    return f"hint of a node: {outcome.log} (code {outcome.code})"
 
 
 def _judge_result(item: Item, answer: Proven) -> Outcome | None:

@@ -193,6 +193,7 @@ def test_a_reading_that_no_node_takes_is_a_dead_letter_in_the_end_and_blocks_nob
         assert all(society.reading(HOME, slot) is not None for slot in (2, 4, 5, 6)), "it keeps no other waiting"
         (stuck,) = [found for found in await home.journal.outbox.open_items() if found.slot_s == society.slot_s(3)]
         assert stuck.attempts >= 2
+        assert stuck.state is ItemState.SEEN, "nodes have it, blocks do not"
         await society.until(12.5)
         (letter,) = await home.journal.outbox.dead_letters()
         assert (letter.slot_s, letter.code) == (society.slot_s(3), Refusal.READING_TOO_OLD)
@@ -209,7 +210,7 @@ class Taker:
     took: list[tuple[float, bytes]] = field(default_factory=list)
     """Seconds since the start, and the transaction."""
 
-    async def broadcast(self, tx: bytes) -> CheckOutcome:
+    async def broadcast(self, tx: bytes) -> CheckOutcome | None:
         self.took.append((self.clock.monotonic_ns() / NS_PER_S, tx))
         return CheckOutcome(0, "", sha256(tx).digest(), already_known=False)
 
@@ -239,6 +240,48 @@ def test_an_order_overtakes_a_backlog_and_billing_goes_before_telemetry(tmp_path
             (order_s,) = [at_s - started_s for at_s, tx in link.took if tx == b"tx of item-99"]
             assert order_s == pytest.approx(5.5, abs=0.01)
             assert sender.handed_in == BURST + 21
+            await keeper.flush()
+            assert {found.state for found in await keeper.open_items()} == {ItemState.SEEN}
+            assert {found.attempts for found in await keeper.open_items()} == {1}
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "detail"),
+    [
+        (CheckOutcome(Refusal.OK, "", b"", already_known=False), ItemState.SEEN, None),
+        (CheckOutcome(Refusal.REPLAYED, "", b"", already_known=False), ItemState.SEEN, None),
+        (
+            CheckOutcome(Refusal.GONE, "gone", b"", already_known=False),
+            ItemState.SENT,
+            f"hint of a node: gone (code {Refusal.GONE})",
+        ),
+        (None, ItemState.SENT, "no node answered when it was handed in"),
+    ],
+)
+def test_what_a_node_says_is_a_hint_and_shows_in_the_state(
+    tmp_path: Path, answer: CheckOutcome | None, state: ItemState, detail: str | None
+) -> None:
+    class Answering(Taker):
+        async def broadcast(self, tx: bytes) -> CheckOutcome | None:
+            return answer
+
+        async def update(self) -> object:
+            return object()
+
+    async def main(clock: VirtualClock) -> None:
+        async with opened(tmp_path / "journal.db", clock) as journal:
+            keeper = Keeper(journal, clock, Status("kit"))
+            await keeper.store(enqueue=[item(1, Priority.TRADE)])
+            sender = forwarder(keeper, Answering(clock), clock, per_s=1)
+            running = asyncio.create_task(sender.run())
+            sender.kick()
+            await asyncio.sleep(30)
+            running.cancel()
+            await keeper.flush()
+            (found,) = await keeper.open_items()
+            assert (found.state, found.detail, found.attempts) == (state, detail, 1)
 
     run(main)
 
