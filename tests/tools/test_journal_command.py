@@ -169,6 +169,20 @@ def test_status_while_the_agent_runs_and_the_disk_is_full(home: Home) -> None:
     asyncio.run(main())
 
 
+def test_status_of_a_journal_whose_agent_was_killed_before_it_saved_a_count(empty: Home, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with empty.opened() as journal:
+            await journal.apply(empty.reading(0))
+            copy = tmp_path / "killed.db"
+            for suffix in ("", "-wal"):
+                copy.with_name(copy.name + suffix).write_bytes(journal.path.with_name(journal.path.name + suffix).read_bytes())
+        for suffix in ("", "-wal"):
+            copy.with_name(copy.name + suffix).replace(empty.config.journal.path.with_name(journal.path.name + suffix))
+
+    asyncio.run(main())
+    assert "wear         nothing was saved yet of what was counted" in empty.journal("status")[0]
+
+
 def test_show_tells_records_in_words(home: Home) -> None:
     lines = home.journal("show")[0].splitlines()
     assert len(lines) == 13
@@ -210,7 +224,7 @@ def test_show_tells_of_means_gaps_and_anchors_and_of_what_nobody_knows(empty: Ho
     ]
     contents = [entry["content"] for entry in empty.answers("show")]
     assert contents[0]["means"][0]["sum_w"] == 100
-    assert contents[1]["evicted"] == {"sample": 4}
+    assert (contents[1]["evicted"], contents[1]["runs"]) == ({"sample": 4}, {"sample": [[1, 4]]})
     assert (contents[2]["source"], contents[2]["height"]) == ("ledger", 12)
     assert contents[3] == {"unknown": "3f"}
 

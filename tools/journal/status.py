@@ -86,9 +86,7 @@ def _lines(data: dict[str, Any]) -> list[str]:
     lines.append(f"  waits        {_waiting(data)}")
     hint = " (homewatt journal show --dead-letters)" if data["dead_letters"] else ""
     lines.append(f"  dead letters {data['dead_letters']}{hint}")
-    wear = data["wear"]
-    day = format_ns(wear["day_ns"])[:10]
-    lines.append(f"  wear         {wear['bytes'] / MIB:.1f} MiB in {wear['flushes']} flushes on {day}, as last saved")
+    lines.append(f"  wear         {_wear(data['wear'])}")
     if data["salvaged"]["records"]:
         lines.append(f"  salvaged     {data['salvaged']['records']} records out of damaged files")
     lines += [f"  damaged      {damaged['file']}: {damaged['told'] or NOT_YET}" for damaged in data["damaged"]]
@@ -107,6 +105,12 @@ def _waiting(data: dict[str, Any]) -> str:
         return waiting
     when = f" of {_to_the_second(oldest['time_ns'])}" if oldest["time_ns"] else ""
     return f"{waiting}; the oldest is about record {oldest['seq']}{when}"
+
+
+def _wear(wear: dict[str, int]) -> str:
+    if not wear["flushes"]:
+        return "nothing was saved yet of what was counted"
+    return f"{wear['bytes'] / MIB:.1f} MiB in {wear['flushes']} flushes on {format_ns(wear['day_ns'])[:10]}, as last saved"
 
 
 def _to_the_second(time_ns: int) -> str:

@@ -87,7 +87,15 @@ def _content(record: Record) -> dict[str, Any]:
         case Stream.GAP:
             gap = Gap.decode(record.body)
             evicted = {stream_name(stream): gap.count(stream) for stream in gap.evicted}
-            return {"evicted": evicted, "kept": gap.kept.value, "why": gap.why.value, "digest": gap.digest.hex()}
+            return {
+                "evicted": evicted,
+                "runs": {stream_name(stream): [list(run) for run in runs] for stream, runs in gap.evicted.items()},
+                "first_ns": gap.first_ns or None,
+                "last_ns": gap.last_ns or None,
+                "kept": gap.kept.value,
+                "why": gap.why.value,
+                "digest": gap.digest.hex(),
+            }
         case Stream.ANCHOR:
             anchor = Anchor.decode(record.body)
             return {
