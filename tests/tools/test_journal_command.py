@@ -153,7 +153,7 @@ def test_status_says_what_is_there(home: Home) -> None:
     assert answer["wear"]["flushes"] > 0
     text, _ = home.journal("status")
     assert "energy               5 records, 2021-02-14T23:00:00Z to 2021-02-15T00:00:00Z" in text
-    assert "waits        1 trade, 3 billing; the oldest is about record 3 of 2021-02-14T23:15:00Z" in text
+    assert "waits        1 trade, 3 billing (4 queued); the oldest is about record 3 of 2021-02-14T23:15:00Z" in text
     assert "dead letters 1 (homewatt journal show --dead-letters)" in text
 
 

@@ -62,8 +62,7 @@ def add_parser(subparsers: Any) -> None:
 
     for verb in (status, shown, verified, exported, salvaged, again):
         verb.add_argument("--config", type=Path, required=True, metavar="FILE", help="the agent's configuration")
-        if verb is not exported:
-            verb.add_argument("--json", action="store_true", help="answer in JSON")
+        verb.add_argument("--json", action="store_true", help="answer in JSON (an export is JSON in any case)")
 
 
 def run(args: argparse.Namespace) -> int:

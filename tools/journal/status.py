@@ -12,7 +12,7 @@ from lightclient.rfc3339 import format_ns
 from storeforward.database import PAGE_BYTES, count_items, count_salvaged, read_values
 from storeforward.eviction import evicted_before
 from storeforward.files import asides, is_locked
-from storeforward.items import ItemState
+from storeforward.items import LAST_OPEN, ItemState
 from storeforward.metrics import read_depth, read_oldest_unsent
 from storeforward.records import Record, Stream
 from storeforward.reserve import REFUSED, Reserve
@@ -22,6 +22,7 @@ from tools.journal.words import stream_name, time_of
 
 MIB: Final = 1024 * 1024
 KIB: Final = 1024
+OPEN: Final = tuple(state.name.lower() for state in ItemState if state <= LAST_OPEN)
 NOT_YET: Final = "not gone through yet: an agent does so at its start"
 
 
@@ -99,12 +100,19 @@ def _size(data: dict[str, Any]) -> str:
 
 
 def _waiting(data: dict[str, Any]) -> str:
-    waiting = ", ".join(f"{count} {name}" for name, count in data["open_items"].items()) or "nothing"
+    waiting = _listed(data["open_items"])
+    if not waiting:
+        return "nothing"
+    waiting += f" ({_listed({name: data['states'][name] for name in OPEN if name in data['states']})})"
     oldest = data["oldest_unsent"]
     if oldest is None:
         return waiting
     when = f" of {_to_the_second(oldest['time_ns'])}" if oldest["time_ns"] else ""
     return f"{waiting}; the oldest is about record {oldest['seq']}{when}"
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
 
 
 def _wear(wear: dict[str, int]) -> str:
