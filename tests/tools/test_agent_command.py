@@ -121,7 +121,11 @@ def test_a_signal_stops_it_cleanly_also_without_a_node(config: Path, which: sign
 @pytest.mark.parametrize(
     ("error", "code", "next_step"),
     [
-        (JournalDamaged(Path("journal.db"), "disk image is malformed"), ExitCode.PRECONDITION, "start the agent: it sets the file aside"),
+        (
+            JournalDamaged(Path("journal.db"), "disk image is malformed"),
+            ExitCode.PRECONDITION,
+            "start the agent: it sets the file aside",
+        ),
         (KeyUnusable(Path("freezer.key"), "the token is gone"), ExitCode.IDENTITY, "replace it"),
         (ZeroDivisionError("by zero"), ExitCode.DEFECT, "report this"),
     ],
