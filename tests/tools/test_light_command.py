@@ -31,7 +31,7 @@ from tools.light import command, following
 
 NODE_IDS = ("aa" * 20, "bb" * 20, "cc" * 20)
 NOBODY = "ws://127.0.0.1:9/websocket"  # the discard port: nothing listens there
-ATTACK = AttackRecord("lunatic", 5, ("ws://a", "ws://b"), 1, ({"type": "tendermint/LightClientAttackEvidence"},))
+ATTACK = AttackRecord("lunatic", 5, ("ws://a", "ws://b"), 1, ({"type": "tendermint/LightClientAttackEvidence"},), ("ws://b",))
 DAY_S = 86_400
 
 
@@ -209,6 +209,7 @@ def test_offline_tells_what_is_kept_and_asks_nobody(home: Home) -> None:
     found = home.answer("status", "--offline", code=ExitCode.IDENTITY)
     assert found["state"] == "under attack"
     assert found["attack"]["nodes"] == list(ATTACK.nodes)
+    assert found["attack"]["accepted_by"] == ["ws://b"]
 
 
 def test_a_damaged_file_is_named_and_left_alone(home: Home) -> None:

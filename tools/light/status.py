@@ -127,7 +127,13 @@ def _as_data(report: Report, config: AgentConfig, now_ns: int) -> dict[str, obje
         }
     attack = report.kept.attack
     if attack is not None:
-        data["attack"] = {"kind": attack.kind, "height": attack.height, "nodes": attack.nodes, "evidence": attack.evidence}
+        data["attack"] = {
+            "kind": attack.kind,
+            "height": attack.height,
+            "nodes": attack.nodes,
+            "evidence": attack.evidence,
+            "accepted_by": attack.accepted_by,
+        }
     data["nodes"] = [_node_data(node) for node in report.nodes]
     data["alarms"] = [{"time": format_ns(alarm.at_ns), "node": alarm.node, "cause": alarm.cause} for alarm in report.alarms]
     return data
