@@ -28,7 +28,7 @@ LightClientError
 │   └── ProofFailed          a proof that does not lead from the key and value asked to the app_hash
 ├── NodeBehind               the node's newest header is older than what is already trusted
 ├── NotCrossChecked          the header verifies, and no witness confirms it
-├── UnderAttack              two nodes show headers that both verify: evidence was sent, nothing is believed any more
+├── UnderAttack              two nodes show headers that both verify: nothing is believed any more
 ├── StaleHeader              the newest header verifies, and is too old to act upon
 ├── HeaderUnknown            an answer is about a height whose header cannot be had
 ├── NothingCommitted         no state is proven yet: that takes a verified header above height 1
@@ -297,7 +297,7 @@ class UnderAttack(LightClientError):
 
     def __init__(self, attack: str, height: int, nodes: tuple[str, str]) -> None:
         shown = f"{nodes[0]} and {nodes[1]} show headers" if nodes[0] != nodes[1] else f"{nodes[0]} shows two headers"
-        super().__init__(f"{attack} attack at height {height}: {shown} that both verify; evidence was sent")
+        super().__init__(f"{attack} attack at height {height}: {shown} that both verify; evidence is kept")
         self.attack = attack
         self.height = height
         self.nodes = nodes

@@ -4,7 +4,7 @@ synced         a header that is fresh, verified and confirmed
 behind         nothing newer is to be had: nodes are silent, lag, or their newest header is too old
 no trust       a node showed something that does not verify, or no witness confirms what verifies
 expired        the trusting period is over: the client needs a new anchor
-under attack   two nodes show headers that both verify: evidence was sent, and trading is halted until a new anchor
+under attack   two nodes show headers that both verify: evidence is kept and handed in, and trading halted until a new anchor
 """
 
 from __future__ import annotations

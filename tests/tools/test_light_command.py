@@ -210,6 +210,7 @@ def test_offline_tells_what_is_kept_and_asks_nobody(home: Home) -> None:
     assert found["state"] == "under attack"
     assert found["attack"]["nodes"] == list(ATTACK.nodes)
     assert found["attack"]["accepted_by"] == ["ws://b"]
+    assert "at height 5; evidence taken by ws://b" in home.light("status", "--offline", code=ExitCode.IDENTITY)[0]
 
 
 def test_a_damaged_file_is_named_and_left_alone(home: Home) -> None:

@@ -169,6 +169,9 @@ def _as_lines(report: Report, config: AgentConfig, now_ns: int) -> Iterator[str]
         yield f"  hash:    {hashing.header_hash(report.header).hex().upper()}"
         left = f"{_span(expires_ns - now_ns)} from now" if expires_ns > now_ns else "over"
         yield f"  trusted: until {format_ns(expires_ns)}, {left}"
+    attack = report.kept.attack
+    if attack is not None:
+        yield f"  attack:  at height {attack.height}; evidence taken by {', '.join(attack.accepted_by) or 'no node'}"
     anchor = _anchor_data(report.kept, config)
     yield f"  anchor:  height {anchor['height']}, {'signed' if anchor['signed'] else 'as configured'}"
     if config.ledger.single_operator:
