@@ -57,12 +57,15 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class CommitSig:
-    """One validator's part of a commit. Absent: no address, no signature, ZERO_TIME_NS."""
+    """One validator's part of a commit. One that is absent is ABSENT_VOTE."""
 
     flag: int
     validator_address: bytes
     time_ns: int
     signature: bytes
+
+
+ABSENT_VOTE: Final = CommitSig(BlockIdFlag.ABSENT, b"", ZERO_TIME_NS, b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from lightclient import ed25519, hashing, rfc3339, rpcjson
 from lightclient.blocks import (
-    ZERO_TIME_NS,
+    ABSENT_VOTE,
     BlockIdFlag,
     Commit,
     CommitSig,
@@ -31,8 +31,6 @@ from lightclient.protobuf import uvarint
 from lightclient.strictjson import Fields
 
 JSON_TYPE: Final = "tendermint/LightClientAttackEvidence"
-
-_ABSENT: Final = CommitSig(BlockIdFlag.ABSENT, b"", ZERO_TIME_NS, b"")
 
 
 class AttackKind(StrEnum):
@@ -113,16 +111,12 @@ def to_json(evidence: AttackEvidence) -> dict[str, Any]:
 
     A set has to name a proposer and no hash covers which, so it is the first validator.
     """
-    signed = evidence.conflicting.signed_header
     validators = rpcjson.validators_to_json(evidence.conflicting.validators)
     return {
         "type": JSON_TYPE,
         "value": {
             "ConflictingBlock": {
-                "signed_header": {
-                    "header": rpcjson.header_to_json(signed.header),
-                    "commit": rpcjson.commit_to_json(signed.commit),
-                },
+                "signed_header": rpcjson.signed_header_to_json(evidence.conflicting.signed_header),
                 "validator_set": {"validators": validators, "proposer": validators[0]},
             },
             "CommonHeight": str(evidence.common_height),
@@ -162,7 +156,7 @@ def _with_valid_votes(block: LightBlock) -> LightBlock:
     header, commit = block.header, block.signed_header.commit
     members = block.validators.validators
     votes = tuple(
-        vote if _is_valid(header.chain_id, commit, vote, member) else _ABSENT
+        vote if _is_valid(header.chain_id, commit, vote, member) else ABSENT_VOTE
         for vote, member in zip(commit.signatures, members, strict=True)
     )
     return replace(block, signed_header=SignedHeader(header, replace(commit, signatures=votes)))

@@ -21,8 +21,6 @@ from lightclient.transport import Transport
 
 KEY_PATH: Final = "/key"
 """The application's path for reading one key of its state."""
-VALIDATORS_PER_PAGE: Final = 100
-"""The most that CometBFT puts on one page."""
 
 # How CometBFT words its refusals: rpc/core/env.go, mempool/errors.go.
 TOO_HIGH: Final = "must be less than or equal to"
@@ -168,12 +166,12 @@ class Provider:
         """The set of a height that is known to have `count` members, so a node cannot make this long."""
         members: list[Validator] = []
         while len(members) < count:
-            page_number = len(members) // VALIDATORS_PER_PAGE + 1
-            params = {"height": str(height), "page": str(page_number), "per_page": str(VALIDATORS_PER_PAGE)}
+            page_number = len(members) // rpcjson.MAX_PAGE + 1
+            params = {"height": str(height), "page": str(page_number), "per_page": str(rpcjson.MAX_PAGE)}
             page = rpcjson.decode_validators(await self._call_at(height, "validators", params))
             _same("height", height, page.height)
             _same("number of validators", count, page.total)
-            _same("validators on the page", min(VALIDATORS_PER_PAGE, count - len(members)), len(page.validators))
+            _same("validators on the page", min(rpcjson.MAX_PAGE, count - len(members)), len(page.validators))
             members += page.validators
         return ValidatorSet(tuple(members))
 

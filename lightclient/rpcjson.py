@@ -27,7 +27,7 @@ from lightclient.strictjson import Fields, decode_base64, encode_base64
 KEY_TYPE: Final = "tendermint/PubKeyEd25519"
 
 MAX_PAGE: Final = 100
-"""Validators on one page of an answer; what CometBFT allows to ask for."""
+"""Most validators on one page of an answer; CometBFT puts no more on one."""
 MAX_PROOF_OPS: Final = 8
 
 
@@ -173,6 +173,10 @@ def decode_broadcast(result: Any) -> BroadcastAnswer:
     """Answer to `broadcast_tx_sync`."""
     fields = Fields(result, "broadcast_tx_sync")
     return BroadcastAnswer(fields.number("code"), fields.text("log"), fields.hex("hash"))
+
+
+def signed_header_to_json(signed: SignedHeader) -> dict[str, Any]:
+    return {"header": header_to_json(signed.header), "commit": commit_to_json(signed.commit)}
 
 
 def header_to_json(header: Header) -> dict[str, Any]:

@@ -75,8 +75,7 @@ def is_validators(name: str) -> bool:
 
 
 def encode_signed_header(signed: SignedHeader) -> bytes:
-    header, commit = rpcjson.header_to_json(signed.header), rpcjson.commit_to_json(signed.commit)
-    return _encode({"signed_header": {"header": header, "commit": commit}})
+    return _encode({"signed_header": rpcjson.signed_header_to_json(signed)})
 
 
 def decode_block(data: bytes, file: BlockFile, validators: ValidatorSet) -> LightBlock:

@@ -12,6 +12,7 @@ from lightclient.blocks import BLOCK_PROTOCOL, BlockId, ExecTxResult, Header, Li
 from lightclient.options import Options, TrustAnchor
 from lightclient.strictjson import decode_base64, encode_base64
 from lightclient.transport import BytesTransport
+from tools.bench.answers import commit_answer, query_answer, validators_answer
 from tools.bench.chains import Member as Member
 from tools.bench.chains import key_of as key_of
 from tools.bench.chains import ordered as ordered
@@ -147,15 +148,10 @@ class FakeChain:
         return {"header": rpcjson.header_to_json(self._at(top, height).header)}
 
     def _commit(self, top: int, height: str | None = None) -> Any:
-        signed = self._at(top, height).signed_header
-        shown = {"header": rpcjson.header_to_json(signed.header), "commit": rpcjson.commit_to_json(signed.commit)}
-        return {"signed_header": shown, "canonical": height is not None}
+        return commit_answer(self._at(top, height).signed_header, canonical=height is not None)
 
     def _validators(self, top: int, height: str, page: str, per_page: str) -> Any:
-        everyone = rpcjson.validators_to_json(self._at(top, height).validators)
-        first = (int(page) - 1) * int(per_page)
-        shown = everyone[first : first + int(per_page)]
-        return {"block_height": height, "validators": shown, "count": str(len(shown)), "total": str(len(everyone))}
+        return validators_answer(int(height), self._at(top, height).validators, int(page), int(per_page))
 
     def _tx(self, top: int, hash: str, prove: bool) -> Any:
         assert prove
@@ -187,21 +183,7 @@ class FakeChain:
         assert path == "/key"
         assert prove
         self._at(top, height)
-        key, state = bytes.fromhex(data), self.states[int(height)]
-        value = state.get(key)
-        op = {"type": "ics23:smt", "key": encode_base64(key), "data": encode_base64(state.prove(key))}
-        response = {
-            "code": 0,
-            "log": "",
-            "info": "",
-            "index": "0",
-            "key": encode_base64(key),
-            "value": encode_base64(value) if value else None,
-            "proofOps": {"ops": [op]},
-            "height": height,
-            "codespace": "",
-        }
-        return {"response": response}
+        return query_answer(self.states[int(height)], bytes.fromhex(data), int(height))
 
     def _broadcast_tx_sync(self, top: int, tx: str) -> Any:
         data = decode_base64(tx, "tx")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lightclient import errors, rpcjson
+from lightclient import errors
 from lightclient.blocks import LightBlock
 from lightclient.client import FURTHEST_BACK, LightClient
 from lightclient.errors import LightClientError
@@ -23,6 +23,7 @@ from lightclient.store import LightStore, MemoryStore
 from lightclient.strictjson import encode_base64
 from lightclient.transport import BytesTransport
 from tests.lightclient.fake_chain import OPTIONS, SECOND_NS, FakeChain, FakeClock, Lie, Member, sign
+from tools.bench.answers import commit_answer
 
 
 def chain_with(heights: int, **content: str) -> FakeChain:
@@ -187,9 +188,7 @@ def test_lies_about_headers_are_refused_and_change_nothing() -> None:
         forged = sign(replace(chain.blocks[-1].header, app_hash=bytes(32)), [Member(11), Member(12), Member(13), Member(14)])
 
         def usurp(method: str, params: Mapping[str, Any], result: Any) -> Any:
-            signed = forged.signed_header
-            shown = {"header": rpcjson.header_to_json(signed.header), "commit": rpcjson.commit_to_json(signed.commit)}
-            return {"signed_header": shown} if method == "commit" else result
+            return commit_answer(forged.signed_header) if method == "commit" else result
 
         def alter(method: str, params: Mapping[str, Any], result: Any) -> Any:
             result["signed_header"]["header"]["app_hash"] = "00" * 32

@@ -14,12 +14,12 @@ from lightclient.errors import NodeSilent, RpcRefused
 from lightclient.evidence import AttackKind, evidence_hash, hash_of_json, to_json
 from lightclient.nodes import Nodes
 from lightclient.reporting import Reporter
-from lightclient.rpcjson import commit_to_json, header_to_json, validators_to_json
 from lightclient.store import AttackRecord
 from lightclient.strictjson import decode_base64, encode_base64
 from lightclient.transport import BytesTransport
 from tests.lightclient.fake_chain import FakeChain, FakeClock
 from tests.lightclient.test_evidence import ATTACKS, HONEST, recorded_evidence
+from tools.bench.answers import commit_answer, validators_answer
 from tools.recording.evidence import decode_block
 
 NAMES = ("first", "second", "third")
@@ -47,10 +47,8 @@ class Node(BytesTransport):
             return {"hash": encode_base64(hash_of_json(params["evidence"]))}
         block = HONEST[int(params["height"])]
         if method == "commit":
-            signed = block.signed_header
-            return {"signed_header": {"header": header_to_json(signed.header), "commit": commit_to_json(signed.commit)}}
-        members = validators_to_json(block.validators)
-        return {"block_height": params["height"], "validators": members, "count": f"{len(members)}", "total": f"{len(members)}"}
+            return commit_answer(block.signed_header)
+        return validators_answer(block.height, block.validators)
 
 
 def net() -> tuple[Nodes, dict[str, Node]]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lightclient import ed25519, errors, hashing, rpcjson, rules, strictjson, tally
-from lightclient.blocks import ZERO_TIME_NS, BlockId, BlockIdFlag, Commit, CommitSig, Header, LightBlock, ValidatorSet
+from lightclient.blocks import ABSENT_VOTE, BlockId, BlockIdFlag, Commit, CommitSig, Header, LightBlock, ValidatorSet
 from lightclient.errors import LightClientError, VerificationError
 from lightclient.options import Options, TrustAnchor
 from lightclient.verifier import Invalid, NotEnoughTrust, Verified, verify, verify_anchor
@@ -249,7 +249,7 @@ def test_a_set_stands_by_power_then_address() -> None:
 
 
 def test_sets_and_commits_have_a_bound() -> None:
-    member, vote = Member(0).validator, CommitSig(BlockIdFlag.ABSENT, b"", ZERO_TIME_NS, b"")
+    member, vote = Member(0).validator, ABSENT_VOTE
     with pytest.raises(errors.MalformedHeader, match="10001 validators"):
         rules.check_validators(ValidatorSet((member,) * (rules.MAX_VALIDATORS + 1)))
     with pytest.raises(errors.MalformedHeader, match="10001 signatures"):

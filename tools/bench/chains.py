@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lightclient import hashing
 from lightclient.blocks import (
-    ZERO_TIME_NS,
+    ABSENT_VOTE,
     BlockId,
     BlockIdFlag,
     Commit,
@@ -65,7 +65,7 @@ def sign(header: Header, members: Sequence[Member], absent: Sequence[int] = (), 
     votes = []
     for member in ordered(members):
         if member.number in absent:
-            votes.append(CommitSig(BlockIdFlag.ABSENT, b"", ZERO_TIME_NS, b""))
+            votes.append(ABSENT_VOTE)
             continue
         flag = BlockIdFlag.NIL if member.number in nil else BlockIdFlag.COMMIT
         vote = CommitSig(flag, hashing.address(member.validator.public_key), header.time_ns + 5, b"")

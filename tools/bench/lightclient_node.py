@@ -15,7 +15,7 @@ from typing import Any, Final
 from lightclient import hashing, rpcjson
 from lightclient.blocks import BLOCK_PROTOCOL, BlockId, Header, LightBlock
 from lightclient.options import Options, TrustAnchor
-from lightclient.strictjson import encode_base64
+from tools.bench.answers import commit_answer, query_answer, validators_answer
 from tools.bench.chains import Member, ordered, set_of, sign
 from tools.fullnode.rules.smt import Tree
 
@@ -126,36 +126,17 @@ class RpcNode:
         return self._kept[place]
 
     def _commit(self, height: int, _: Mapping[str, Any]) -> Any:
-        signed = self._chain.block(height).signed_header
-        shown = {"header": rpcjson.header_to_json(signed.header), "commit": rpcjson.commit_to_json(signed.commit)}
-        return {"signed_header": shown, "canonical": True}
+        return commit_answer(self._chain.block(height).signed_header)
 
     def _header(self, height: int, _: Mapping[str, Any]) -> Any:
         return {"header": rpcjson.header_to_json(self._chain.block(height).header)}
 
     def _validators(self, height: int, params: Mapping[str, Any]) -> Any:
-        everyone = rpcjson.validators_to_json(set_of(self._chain.validators.at(height)))
-        size = int(params.get("per_page") or 30)
-        first = (int(params.get("page") or 1) - 1) * size
-        shown = everyone[first : first + size]
-        return {"block_height": str(height), "validators": shown, "count": str(len(shown)), "total": str(len(everyone))}
+        validators = set_of(self._chain.validators.at(height))
+        return validators_answer(height, validators, int(params.get("page") or 1), int(params.get("per_page") or 30))
 
     def _abci_query(self, height: int, params: Mapping[str, Any]) -> Any:
-        key, state = bytes.fromhex(params["data"]), self._chain.state
-        value = state.get(key)
-        op = {"type": "ics23:smt", "key": encode_base64(key), "data": encode_base64(state.prove(key))}
-        response = {
-            "code": 0,
-            "log": "",
-            "info": "",
-            "index": "0",
-            "key": encode_base64(key),
-            "value": encode_base64(value) if value else None,
-            "proofOps": {"ops": [op]},
-            "height": str(height),
-            "codespace": "",
-        }
-        return {"response": response}
+        return query_answer(self._chain.state, bytes.fromhex(params["data"]), height)
 
     def _status(self) -> Any:
         ends = {

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from lightclient import rpcjson
 from lightclient.blocks import Validator, ValidatorSet
 from lightclient.errors import NodeGarbage
-
-PAGE: Final = 100
-"""Most validators in one answer of a node."""
 
 
 def read_json(file: Path) -> Any:
@@ -26,7 +23,7 @@ def validator_set(members: Any) -> ValidatorSet:
     """A list of validators, decoded as the client decodes the pages of an answer. Raises NodeGarbage."""
     if not isinstance(members, list):
         return ValidatorSet(_page(members, 0))
-    pages = (members[start : start + PAGE] for start in range(0, len(members), PAGE))
+    pages = (members[start : start + rpcjson.MAX_PAGE] for start in range(0, len(members), rpcjson.MAX_PAGE))
     return ValidatorSet(tuple(validator for page in pages for validator in _page(page, len(members))))
 
 

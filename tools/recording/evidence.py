@@ -25,6 +25,7 @@ from lightclient.detector import Examination
 from lightclient.evidence import AttackEvidence, evidence_hash, make_evidence, to_json
 from lightclient.options import Options
 from lightclient.strictjson import encode_base64
+from tools.bench.answers import commit_answer, validators_answer
 from tools.recording.forgery import forge
 from tools.recording.network import Network, RecordingError, Refused, running_network
 
@@ -58,12 +59,9 @@ def decode_block(answers: Mapping[str, Any]) -> LightBlock:
 
 def encode_block(block: LightBlock) -> Answers:
     """The answers that a node would give about the block."""
-    signed, members = block.signed_header, rpcjson.validators_to_json(block.validators)
-    header, commit = rpcjson.header_to_json(signed.header), rpcjson.commit_to_json(signed.commit)
-    count = str(len(members))
     return {
-        "commit": {"signed_header": {"header": header, "commit": commit}, "canonical": True},
-        "validators": {"block_height": str(block.height), "validators": members, "count": count, "total": count},
+        "commit": commit_answer(block.signed_header),
+        "validators": validators_answer(block.height, block.validators),
     }
 
 

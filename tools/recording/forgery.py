@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lightclient import hashing
 from lightclient.blocks import (
-    ZERO_TIME_NS,
+    ABSENT_VOTE,
     BlockId,
     BlockIdFlag,
     Commit,
@@ -39,7 +39,7 @@ def forge(
     def vote(member: Validator) -> CommitSig:
         address = hashing.address(member.public_key)
         if address in absent:
-            return CommitSig(BlockIdFlag.ABSENT, b"", ZERO_TIME_NS, b"")
+            return ABSENT_VOTE
         blank = CommitSig(BlockIdFlag.COMMIT, address, header.time_ns, b"")
         return replace(blank, signature=keys[address].sign(hashing.commit_sign_bytes(header.chain_id, unsigned, blank)))
 

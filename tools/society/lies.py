@@ -285,7 +285,7 @@ def _shown(call: Call, signed: SignedHeader) -> bytes:
     """An answer to `commit` whose parts fit together, but for what only a validator can make."""
     signed_id = replace(signed.commit.block_id, hash=hashing.header_hash(signed.header))
     commit = replace(signed.commit, block_id=signed_id)
-    shown = {"header": rpcjson.header_to_json(signed.header), "commit": rpcjson.commit_to_json(commit)}
+    shown = rpcjson.signed_header_to_json(replace(signed, commit=commit))
     return call.answer({"signed_header": shown, "canonical": "height" in call.params})
 
 

@@ -13,6 +13,7 @@ import pytest
 from lightclient import rpcjson
 from lightclient.blocks import LightBlock
 from tests.lightclient.vectors import VECTORS, recorded_chain
+from tools.bench.answers import commit_answer, validators_answer
 from tools.conformance.__main__ import main
 
 
@@ -52,8 +53,7 @@ def write_signed_blocks(folder: Path, blocks: Sequence[LightBlock]) -> None:
     for block in blocks:
         members = rpcjson.validators_to_json(block.validators)
         signed_block = {
-            "header": rpcjson.header_to_json(block.header),
-            "commit": rpcjson.commit_to_json(block.signed_header.commit),
+            **rpcjson.signed_header_to_json(block.signed_header),
             "data": {"txs": []},
             "validator_set": {"validators": members, "proposer": members[0]},
         }
@@ -62,15 +62,10 @@ def write_signed_blocks(folder: Path, blocks: Sequence[LightBlock]) -> None:
 
 def write_paged(folder: Path, block: LightBlock, per_page: int) -> None:
     """One block with its validators on several pages."""
-    signed = {
-        "header": rpcjson.header_to_json(block.header),
-        "commit": rpcjson.commit_to_json(block.signed_header.commit),
-    }
-    write(folder / str(block.height) / "commit.json", enveloped({"signed_header": signed, "canonical": True}))
-    members = rpcjson.validators_to_json(block.validators)
-    for number, start in enumerate(range(0, len(members), per_page), start=1):
-        page = members[start : start + per_page]
-        answer = {"block_height": str(block.height), "validators": page, "count": str(len(page)), "total": str(len(members))}
+    write(folder / str(block.height) / "commit.json", enveloped(commit_answer(block.signed_header)))
+    pages = -(-len(block.validators.validators) // per_page)
+    for number in range(1, pages + 1):
+        answer = validators_answer(block.height, block.validators, number, per_page)
         write(folder / str(block.height) / f"validators_{number}.json", enveloped(answer))
 
 
