@@ -24,10 +24,11 @@ from lightclient.messages import OpenReading
 from lightclient.wire import Malformed, decode_tx
 from storeforward.changes import Changes
 from storeforward.errors import DuplicateItem
+from storeforward.findings import Findings
 from storeforward.items import Item, ItemState, NewItem, Priority
 from storeforward.journal import Journal
 from storeforward.records import Stream, record_hash
-from storeforward.salvage import Findings, SalvagedRecord, opened
+from storeforward.salvage import SalvagedRecord, opened
 from storeforward.signatures import Verify
 
 NUMBERS_USED: Final = "numbers used"

@@ -14,10 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storeforward.changes import Changes
+from storeforward.findings import Findings
 from storeforward.items import Item, ItemState, Mark, Priority
 from storeforward.options import JournalOptions
 from storeforward.records import Record, Stream
-from storeforward.salvage import Findings, Salvage, SalvagedRecord, opened
+from storeforward.salvage import Salvage, SalvagedRecord, opened
 from storeforward.signatures import verifier
 from storeforward.sqlitefile import PAGE_BYTES, SqliteFile
 from tests.storeforward.kit import DEVICE, KEY, energy, item, marks, power_cut, record, run
