@@ -14,13 +14,13 @@ from typing import Any, Final
 from agent.config import AgentConfig
 from agent.keystore import FileKeyStore
 from lightclient.wire import device_id
-from storeforward.database import read_all, read_salvaged
+from storeforward.database import read_all
 from storeforward.records import Stream
 from tools.console import SCHEMA_VERSION, CommandError, ExitCode, talk
+from tools.journal.salvaged import salvaged_records
 from tools.journal.words import stream_name
 
 FORMAT: Final = "homewatt-journal"
-PAGE: Final = 500
 
 
 def export(config: AgentConfig, connection: sqlite3.Connection, since_seq: int, out: Path | None) -> int:
@@ -56,11 +56,8 @@ def export(config: AgentConfig, connection: sqlite3.Connection, since_seq: int, 
 def _lines(connection: sqlite3.Connection, since_seq: int) -> Iterator[dict[str, Any]]:
     for stored in read_all(connection, since_seq - 1):
         yield _line(stored.record.seq, stored.record.stream, stored.data, stored.signature, stored.proven_height, None)
-    after = (since_seq - 1, b"\xff" * 32)
-    while page := read_salvaged(connection, after, PAGE):
-        for old in page:
-            yield _line(old.record.seq, old.record.stream, old.data, old.signature, old.proven_height, old.origin)
-        after = old.record.seq, old.record_hash
+    for old in salvaged_records(connection, since_seq):
+        yield _line(old.record.seq, old.record.stream, old.data, old.signature, old.proven_height, old.origin)
 
 
 def _line(

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from agent.config import AgentConfig
-from storeforward.database import read_all, read_refused, read_salvaged
+from storeforward.database import read_all, read_refused
 from storeforward.items import Item
 from storeforward.records import Record, Stream
 from tools.console import CommandError, ExitCode, emit
+from tools.journal.salvaged import salvaged_records
 from tools.journal.words import KINDS, content, in_words, slot_time, stream_name, time_of
 
 PAGE: Final = 500
@@ -54,12 +55,9 @@ def _records(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[tuple[R
         for stored in read_all(connection, wanted.since - 1, wanted.stream):
             yield stored.record, ""
         return
-    after = (wanted.since - 1, b"\xff" * 32)
-    while page := read_salvaged(connection, after, PAGE):
-        for old in page:
-            if wanted.stream in (None, old.record.stream):
-                yield old.record, old.origin
-        after = old.record.seq, old.record_hash
+    for old in salvaged_records(connection, wanted.since):
+        if wanted.stream in (None, old.record.stream):
+            yield old.record, old.origin
 
 
 def _dead_letters(connection: sqlite3.Connection) -> Iterator[Item]:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
 
 from agent.config import AgentConfig
 from agent.keystore import FileKeyStore
 from lightclient.wire import device_id
 from storeforward.chain import Break, Walk, Whole
-from storeforward.database import read_all, read_salvaged
+from storeforward.database import read_all
 from storeforward.records import Stream
 from storeforward.signatures import Verify, verifier
 from tools.console import CommandError, ExitCode, emit
-
-PAGE: Final = 500
+from tools.journal.salvaged import salvaged_records
 
 
 def verify(config: AgentConfig, connection: sqlite3.Connection, public_key: bytes | None, as_json: bool) -> int:
@@ -65,11 +63,8 @@ def _walk(connection: sqlite3.Connection, check: Verify, device: bytes | None) -
 def _salvaged(connection: sqlite3.Connection, check: Verify) -> tuple[int, int]:
     """How many salvaged records there are, and how many of the signed ones are not signed by the device."""
     records = bad = 0
-    after = (0, b"")
-    while page := read_salvaged(connection, after, PAGE):
-        for old in page:
-            records += 1
-            if old.record.stream is not Stream.SAMPLE:
-                bad += old.signature is None or not check(old.data, old.signature)
-        after = old.record.seq, old.record_hash
+    for old in salvaged_records(connection):
+        records += 1
+        if old.record.stream is not Stream.SAMPLE:
+            bad += old.signature is None or not check(old.data, old.signature)
     return records, bad
