@@ -150,7 +150,8 @@ class ItemTable:
     def drop_decided(self) -> None:
         """Drop the oldest decided items, so that the table stays small however long the agent lives."""
         self._connection.execute(
-            "DELETE FROM items WHERE id IN (SELECT id FROM items WHERE state IN (3, 5) AND id < ? ORDER BY id LIMIT ?)",
+            f"DELETE FROM items WHERE id IN (SELECT id FROM items WHERE state IN ({ItemState.PROVEN:d}, {ItemState.EXPIRED:d})"
+            " AND id < ? ORDER BY id LIMIT ?)",
             (self._next_item - KEPT_DECIDED, DROPPED_AT_ONCE),
         )
 

@@ -7,7 +7,7 @@ process dies before, the item is sent once more, which the ledger counts once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import replace
 
 from agent.clock import now_s
@@ -86,18 +86,15 @@ class Keeper:
 
     async def due(self, limit: int) -> list[Item]:
         """What is to be handed in now; nothing where the disk cannot be read."""
-        try:
-            return await self._journal.outbox.due(limit)
-        except JournalDamaged:
-            raise
-        except StorageFailed as error:
-            self._status.set(Trouble.JOURNAL, str(error), now_s(self._clock))
-            return []
+        return await self._read(self._journal.outbox.due(limit))
 
     async def open_items(self) -> list[Item]:
         """What may be under way (of a long backlog the part next in line); nothing where the disk cannot be read."""
+        return await self._read(self._journal.outbox.open_items())
+
+    async def _read(self, reading: Awaitable[list[Item]]) -> list[Item]:
         try:
-            return await self._journal.outbox.open_items()
+            return await reading
         except JournalDamaged:
             raise
         except StorageFailed as error:
