@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Final
@@ -201,9 +202,7 @@ class _Process:
         energy = SlotEnergy(slot_s, start_wh, 0, start_wh + SLOT_WH, 0)
         taken_ns = (slot_s + SLOT_S) * NS_PER_S
 
-        def reading(record_hash: bytes) -> bytes:
-            return self._sealer.seal(OpenReading(slot_s, start_wh, 0, start_wh + SLOT_WH, 0, record_hash), 0, NEVER).tx
-
+        reading = partial(self._sealer.seal_reading, energy)
         records = [entries.energy(energy, taken_ns)]
         items = [NewItem(Priority.BILLING, OpenReading.KIND, slot_s, 0, None, reading, NEVER, 0)]
         if self._may_order:
