@@ -88,6 +88,7 @@ def test_it_unsubscribes_when_nobody_waits_any_more() -> None:
                 await server.announce()
                 while server.subscribed.is_set():
                     await transport.call("health", {})
+            assert server.said.count("unsubscribe") == 1
 
     asyncio.run(run())
 
