@@ -22,7 +22,7 @@ class Trouble(StrEnum):
     EXPIRED = "trust expired"
     """The trusting period is over: no trading until a signed anchor says where to begin again."""
     UNDER_ATTACK = "under attack"
-    """Two nodes show headers that both verify. Evidence was sent; no trading until a signed anchor comes."""
+    """Two nodes show headers that both verify. The evidence is kept and told; no trading until a signed anchor comes."""
     NODE = "a node lied"
     """One node was caught and is left out for a while. The others do: trading goes on."""
     WRONG_TIME = "wrong time"
