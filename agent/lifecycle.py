@@ -239,6 +239,7 @@ class Agent:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._timing.run(), name=f"{self.name}: time")
+                tasks.create_task(self.journal.wait_broken(), name=f"{self.name}: journal")
                 tasks.create_task(self._forwarder.run(), name=f"{self.name}: forward")
                 tasks.create_task(self._damage.repair(), name=f"{self.name}: take back")
                 if self._poster is not None:

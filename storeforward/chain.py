@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from storeforward.gaps import Gap
-from storeforward.records import NO_HASH, Record, StoredRecord, Stream
+from storeforward.records import NO_HASH, Record, RecordRef, StoredRecord, Stream
 from storeforward.signatures import Verify
 
 
@@ -32,29 +33,59 @@ class Whole:
     unsigned: int
 
 
-class Walk:
-    """Takes all records in order of their sequence numbers. `gaps`: those of the stream GAP, which are met again on the way."""
+NOTHING: Final = RecordRef(0, NO_HASH)
 
-    def __init__(self, verify: Verify, gaps: Iterable[StoredRecord]) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Behind a record: its number (0: before all), and up to it the newest record of each chain that is still there."""
+
+    seq: int = 0
+    head: RecordRef = NOTHING
+    samples: RecordRef = NOTHING
+
+
+BEGINNING: Final = Place()
+
+
+class Walk:
+    """Takes all records in order of their sequence numbers, from a place on. `gaps`: all of the stream GAP; those behind the
+    place are met again on the way."""
+
+    def __init__(self, verify: Verify, gaps: Iterable[StoredRecord], start: Place = BEGINNING) -> None:
         self._verify = verify
         self._gaps: set[bytes] = set()
         self._missing: list[tuple[int, int, Stream]] = []
         self._next = 0
         self._device: bytes | None = None
-        self._seq = 0
-        self._head = self._samples_head = NO_HASH
+        self._seq = start.seq
+        self._head, self._samples_head = start.head.record_hash, start.samples.record_hash
         self._gone = self._samples_gone = False
         self._records = self._evicted = self._unsigned = 0
         self._broken: Break | None = None
         for stored in gaps:
-            self._gaps.add(stored.ref.record_hash)
+            if stored.record.seq > start.seq:
+                self._gaps.add(stored.ref.record_hash)
             try:
                 gap = Gap.decode(stored.record.body)
             except ValueError as error:
                 self._broken = self._broken or Break(stored.record.seq, str(error))
                 continue
-            self._missing += [(first, last, stream) for stream, runs in gap.evicted.items() for first, last in runs]
+            for stream, runs in gap.evicted.items():
+                for first, last in runs:
+                    self._miss(first, last, stream, start)
         self._missing.sort()
+
+    def _miss(self, first: int, last: int, stream: Stream, start: Place) -> None:
+        """Expect that a run is not there. What of it lies before the start may have been what a chain went on from."""
+        if last > start.seq:
+            self._missing.append((max(first, start.seq + 1), last, stream))
+        if first > start.seq:
+            return
+        if stream is Stream.SAMPLE:
+            self._samples_gone |= min(last, start.seq) > start.samples.seq
+        else:
+            self._gone |= min(last, start.seq) > start.head.seq
 
     def take(self, stored: StoredRecord) -> Break | None:
         """Follow the chains through the next record. Once something is wrong, the answer stays the same."""

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from storeforward.chain import NOTHING, Place
 from storeforward.errors import DiskFailed, JournalDamaged, JournalFull, JournalUnreadable, StorageFailed
 from storeforward.files import condemn, is_condemned, set_aside, sync_folder
 from storeforward.items import LAST_OPEN, Item, ItemState, Priority
 from storeforward.migrations import migrate
 from storeforward.options import JournalOptions
-from storeforward.records import NO_HASH, Chain, Record, StoredRecord, Stream, record_hash
+from storeforward.records import Chain, Record, RecordRef, StoredRecord, Stream, record_hash
 from storeforward.salvage import SalvagedRecord
 
 _log = logging.getLogger(__name__)
 
 PAGE_BYTES: Final = 4096
+OWN: Final = "journal: "
+"""How the names of the journal's own values begin."""
+_SMALL_TABLES: Final = frozenset(("items", "named_values", "sequence", "wear"))
 _DAMAGED: Final = frozenset((sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB))
 _LOST_SECTORS: Final = frozenset((sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS))
 _ITEM: Final = (
@@ -31,14 +36,26 @@ _ITEM: Final = (
 )
 
 
-def open_database(path: Path, options: JournalOptions) -> tuple[sqlite3.Connection, Path | None]:
-    """Open or create the database; a damaged one is set aside and a fresh one begun: (connection, where the old one went).
+Loaded = TypeVar("Loaded")
+
+
+class Damage(sqlite3.DatabaseError):
+    """What was read is not what was written, though SQLite itself noticed nothing."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
+def open_database(
+    path: Path, options: JournalOptions, load: Callable[[sqlite3.Connection], Loaded]
+) -> tuple[Loaded, Path | None]:
+    """Open or create the database and let `load` read what is needed of it. One that is damaged as far as this sees (small
+    tables, and whatever `load` reads) is set aside and a fresh one begun: (what was loaded, where the old one went).
 
     Raises JournalTooNew, JournalUnreadable, JournalFull.
     """
     aside = None
     try:
-        connection = _open(path, options)
+        loaded = _open(path, options, load)
     except sqlite3.Error as error:
         if _primary_code(error) == sqlite3.SQLITE_FULL:
             raise JournalFull(path, str(error)) from error
@@ -47,14 +64,14 @@ def open_database(path: Path, options: JournalOptions) -> tuple[sqlite3.Connecti
         aside = set_aside(path)
         _log.error("journal %s is damaged (%s); set aside as %s, a fresh one is begun", path, error, aside.name)
         try:
-            connection = _open(path, options)
+            loaded = _open(path, options, load)
         except sqlite3.Error as second:
             raise JournalUnreadable(path, str(second)) from second
     sync_folder(path.parent)
-    return connection, aside
+    return loaded, aside
 
 
-def _open(path: Path, options: JournalOptions) -> sqlite3.Connection:
+def _open(path: Path, options: JournalOptions, load: Callable[[sqlite3.Connection], Loaded]) -> Loaded:
     is_new = not path.exists() or not path.stat().st_size
     connection = sqlite3.connect(path, isolation_level=None, cached_statements=24)
     try:
@@ -69,28 +86,40 @@ def _open(path: Path, options: JournalOptions) -> sqlite3.Connection:
         connection.execute(f"PRAGMA journal_size_limit = {options.checkpoint_pages * PAGE_BYTES}")
         if not is_new:
             if is_condemned(path):
-                raise _Damage("it broke while it was in use")
-            _check(connection)
+                raise Damage("it broke while it was in use")
+            _check_small_tables(connection)
         migrate(connection, path)
         if options.max_mib:
             connection.execute(f"PRAGMA max_page_count = {options.max_mib * 1024 * 1024 // PAGE_BYTES}")
+        with damage_if_meaningless():
+            return load(connection)
     except BaseException:
         connection.close()
         raise
-    return connection
 
 
-def _check(connection: sqlite3.Connection) -> None:
-    """Read the whole file, but for comparing indices with their tables. Raises sqlite3.DatabaseError."""
+def _check_small_tables(connection: sqlite3.Connection) -> None:
+    """Read what stays small however large the journal is, with its indices. Raises sqlite3.DatabaseError."""
+    for name in _SMALL_TABLES & {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}:
+        (verdict,) = connection.execute(f"PRAGMA integrity_check ({name})").fetchone()
+        if verdict != "ok":
+            raise Damage(verdict)
+
+
+def check_pages(connection: sqlite3.Connection) -> str | None:
+    """Read the whole file, but for comparing indices with their tables: what is wrong with it, None if nothing is. Takes
+    minutes for a large journal on a slow card. Raises sqlite3.DatabaseError."""
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise _Damage(verdict)
+    return None if verdict == "ok" else str(verdict)
 
 
-class _Damage(sqlite3.DatabaseError):
-    """quick_check found something."""
-
-    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+@contextmanager
+def damage_if_meaningless() -> Iterator[None]:
+    """Bytes that SQLite hands out without complaint and that mean nothing were changed on the disk."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise Damage(str(error)) from error
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
@@ -121,18 +150,47 @@ def failure_in_use(path: Path, error: sqlite3.Error) -> StorageFailed:
 def read_chain(connection: sqlite3.Connection, device: bytes, boot_id: bytes) -> Chain:
     """Where the hash chains go on."""
     (last,) = connection.execute("SELECT COALESCE(MAX(seq), 0) FROM records").fetchone()
-    heads = []
-    for condition in ("stream <> ?", "stream = ?"):
-        row = connection.execute(
-            f"SELECT data FROM records WHERE {condition} ORDER BY seq DESC LIMIT 1", (Stream.SAMPLE,)
-        ).fetchone()
-        heads.append(record_hash(row[0]) if row else NO_HASH)
-    return Chain(device, boot_id, last + 1, head=heads[0], samples_head=heads[1])
+    place = read_place(connection, last)
+    return Chain(device, boot_id, last + 1, head=place.head.record_hash, samples_head=place.samples.record_hash)
+
+
+def read_place(connection: sqlite3.Connection, seq: int) -> Place:
+    """Where the hash chains stand behind the record `seq`, whether that one is still there or not."""
+    signed = [stream for stream in Stream if stream is not Stream.SAMPLE]
+    return Place(seq, _newest(connection, signed, seq), _newest(connection, [Stream.SAMPLE], seq))
+
+
+def _newest(connection: sqlite3.Connection, streams: Sequence[Stream], up_to: int) -> RecordRef:
+    """The newest record of some streams, by the index alone: between two signed records there may be any number of samples."""
+    newest = max(
+        connection.execute(
+            "SELECT COALESCE(MAX(seq), 0) FROM records WHERE stream = ? AND seq <= ?", (stream, up_to)
+        ).fetchone()[0]
+        for stream in streams
+    )
+    if not newest:
+        return NOTHING
+    row = connection.execute("SELECT data FROM records WHERE seq = ?", (newest,)).fetchone()
+    if row is None:
+        raise Damage(f"record {newest} is in an index, and not there")
+    return RecordRef(newest, record_hash(row[0]))
 
 
 def read_values(connection: sqlite3.Connection) -> dict[str, bytes]:
-    """All named values."""
-    return dict(connection.execute("SELECT name, value FROM named_values").fetchall())
+    """All named values but the journal's own."""
+    rows = connection.execute("SELECT name, value FROM named_values").fetchall()
+    return {name: value for name, value in rows if not name.startswith(OWN)}
+
+
+def read_own(connection: sqlite3.Connection, name: str) -> bytes | None:
+    """A value that the journal keeps for itself."""
+    row = connection.execute("SELECT value FROM named_values WHERE name = ?", (OWN + name,)).fetchone()
+    return None if row is None else bytes(row[0])
+
+
+def save_own(connection: sqlite3.Connection, name: str, value: bytes) -> None:
+    """Save one, within a transaction."""
+    connection.execute("INSERT OR REPLACE INTO named_values (name, value) VALUES (?, ?)", (OWN + name, value))
 
 
 def read_first_free(connection: sqlite3.Connection) -> int:
@@ -165,17 +223,19 @@ def count_salvaged(connection: sqlite3.Connection) -> tuple[int, int]:
     return int(count), int(size)
 
 
-def read_all(connection: sqlite3.Connection, after_seq: int, stream: Stream | None = None) -> Iterator[StoredRecord]:
-    """All records above a sequence number in order, of one stream or of all. Raises ValueError for one that was altered."""
+def read_all(
+    connection: sqlite3.Connection, after_seq: int, stream: Stream | None = None, limit: int = -1
+) -> Generator[StoredRecord, None, None]:
+    """Records above a sequence number in order, of one stream or of all; without a limit all. Raises ValueError for one that
+    was altered."""
     condition = "" if stream is None else f" AND stream = {stream:d}"
-    rows = connection.execute(
-        f"SELECT seq, stream, data, signature, proven_height FROM records WHERE seq > ?{condition} ORDER BY seq", (after_seq,)
-    )
-    for seq, number, data, signature, height in rows:
-        record = Record.decode(data)
-        if (record.seq, record.stream) != (seq, number):
-            raise ValueError(f"record {seq} says that it is record {record.seq} of stream {record.stream.name}")
-        yield StoredRecord(record, data, signature, height)
+    query = f"SELECT seq, stream, data, signature, proven_height FROM records WHERE seq > ?{condition} ORDER BY seq LIMIT ?"
+    with closing(connection.execute(query, (after_seq, limit))) as rows:  # an error that is kept would keep the file locked
+        for seq, number, data, signature, height in rows:
+            record = Record.decode(data)
+            if (record.seq, record.stream) != (seq, number):
+                raise ValueError(f"record {seq} says that it is record {record.seq} of stream {record.stream.name}")
+            yield StoredRecord(record, data, signature, height)
 
 
 def read_open(connection: sqlite3.Connection, priority: Priority, after_id: int, limit: int) -> list[Item]:
@@ -183,6 +243,12 @@ def read_open(connection: sqlite3.Connection, priority: Priority, after_id: int,
     rows = connection.execute(
         f"{_ITEM} WHERE priority = ? AND id > ? AND state <= {LAST_OPEN:d} ORDER BY id LIMIT ?", (priority, after_id, limit)
     )
+    return [_item(row) for row in rows]
+
+
+def read_items(connection: sqlite3.Connection, after_id: int, limit: int) -> list[Item]:
+    """Items whatever became of them, oldest first. Raises ValueError for one that makes no sense."""
+    rows = connection.execute(f"{_ITEM} WHERE id > ? ORDER BY id LIMIT ?", (after_id, limit)).fetchall()
     return [_item(row) for row in rows]
 
 

@@ -204,13 +204,13 @@ class Evictor:
         self._connection.executemany("DELETE FROM records WHERE seq BETWEEN ? AND ?", runs_of(seqs))
 
 
-def evicted_before(connection: sqlite3.Connection) -> Mapping[Stream, int]:
-    """How many records of each stream the gaps name."""
+def evicted_before(connection: sqlite3.Connection, up_to: int | None = None) -> Mapping[Stream, int]:
+    """How many records of each stream the gaps name, of all numbers or of those up to one."""
     counts: dict[Stream, int] = {}
     for (data,) in connection.execute("SELECT data FROM records WHERE stream = ?", (Stream.GAP,)):
         gap = Gap.decode(Record.decode(data).body)
         for stream in gap.evicted:
-            counts[stream] = counts.get(stream, 0) + gap.count(stream)
+            counts[stream] = counts.get(stream, 0) + gap.count(stream, up_to)
     return counts
 
 

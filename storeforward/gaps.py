@@ -63,9 +63,12 @@ class Gap:
     kept: Kept
     why: Why
 
-    def count(self, stream: Stream) -> int:
-        """How many records of a stream went."""
-        return sum(last - first + 1 for first, last in self.evicted.get(stream, ()))
+    def count(self, stream: Stream, up_to: int | None = None) -> int:
+        """How many records of a stream went, of all numbers or of those up to one."""
+        runs = self.evicted.get(stream, ())
+        if up_to is None:
+            return sum(last - first + 1 for first, last in runs)
+        return sum(min(last, up_to) - first + 1 for first, last in runs if first <= up_to)
 
     def encode(self) -> bytes:
         """The body of its record."""

@@ -14,25 +14,25 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from agent.vocabulary import Clock, Sign
-from storeforward import database
+from storeforward import database, scrub
 from storeforward.changes import Applied, Changes
-from storeforward.errors import JournalClosed, JournalFull
+from storeforward.errors import JournalClosed, JournalDamaged
 from storeforward.eviction import Summaries
 from storeforward.files import locked
+from storeforward.loading import Loaded, load
 from storeforward.metrics import Metrics
 from storeforward.options import JournalOptions
 from storeforward.outbox import Outbox
 from storeforward.records import StoredRecord, Stream
-from storeforward.reserve import Rationing, Reserve
-from storeforward.window import Window
-from storeforward.writer import Outcome, Request, Writer, Written
+from storeforward.reserve import Rationing
+from storeforward.signatures import Verify
+from storeforward.writer import Outcome, Request, Written
 
 _log = logging.getLogger(__name__)
 
@@ -40,34 +40,29 @@ Answer = TypeVar("Answer")
 Waiting = tuple[Request, "asyncio.Future[Applied]"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Opened:
-    """The database with what is kept of it in memory."""
-
-    connection: sqlite3.Connection
-    writer: Writer
-    rationing: Rationing
-    window: Window
-    values: dict[str, bytes]
-    first_free: int
-    set_aside: Path | None
-
-
 class Journal:
     """An open journal. Made by `Journal.open`."""
 
     def __init__(
-        self, path: Path, opened: _Opened, executor: ThreadPoolExecutor, clock: Clock, options: JournalOptions
+        self,
+        path: Path,
+        loaded: Loaded,
+        set_aside: Path | None,
+        rationing: Rationing,
+        executor: ThreadPoolExecutor,
+        clock: Clock,
+        options: JournalOptions,
     ) -> None:
         self.path = path
-        self.set_aside = opened.set_aside
+        self.set_aside = set_aside
         """Where a damaged file was put when this journal was opened, None in ordinary times."""
-        self._connection = opened.connection
-        self._writer = opened.writer
-        self._rationing = opened.rationing
-        self._window = opened.window
-        self._values = opened.values
-        self._next_seq = opened.first_free
+        self._connection = loaded.connection
+        self._writer = loaded.writer
+        self._upkeep = loaded.upkeep
+        self._rationing = rationing
+        self._window = loaded.window
+        self._values = loaded.values
+        self._next_seq = loaded.first_free
         self._executor = executor
         self._clock = clock
         self._options = options
@@ -77,8 +72,10 @@ class Journal:
         self._urgent = False
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[list[Outcome]] | asyncio.Future[bool] | None = None
+        self._broke: asyncio.Future[JournalDamaged] = self._loop.create_future()
         self._closed = False
-        self.outbox = Outbox(opened.window, self._read, clock)
+        self.outbox = Outbox(loaded.window, self._read, clock)
+        self._scrub_timer = self._loop.call_later(loaded.upkeep.scrub.progress.wait_s(clock.now_ns()), self._scrub)
         self._go_on()
 
     @classmethod
@@ -93,19 +90,21 @@ class Journal:
         boot_id: bytes,
         options: JournalOptions | None = None,
         summaries: Summaries | None = None,
+        verify: Verify | None = None,
     ) -> AsyncIterator[Journal]:
         """Open or create the journal of a device (its id, 20 bytes) in a boot (16 bytes) of its machine.
 
-        `summaries` makes means of samples that must go; without it nothing is kept of them.
+        `summaries` makes means of samples that must go; without it nothing is kept of them. `verify` checks the device's
+        signatures when the journal is read through; without it the hash chains alone have to do.
 
         A damaged file is set aside (`set_aside`) and a fresh one begun. On leaving, all that waits is written.
         Raises JournalInUse, JournalTooNew, JournalUnreadable, JournalFull.
         """
         options = options or JournalOptions()
         with locked(path), ThreadPoolExecutor(1, thread_name_prefix="journal") as executor:
-            make = partial(_prepare, path, device, sign, boot_id, options, summaries)
-            opened = await asyncio.get_running_loop().run_in_executor(executor, make)
-            journal = cls(path, opened, executor, clock, options)
+            prepare = partial(load, path, device, sign, boot_id, options, summaries, verify)
+            loading = asyncio.get_running_loop().run_in_executor(executor, prepare)
+            journal = cls(path, *await loading, executor, clock, options)
             try:
                 yield journal
             finally:
@@ -166,6 +165,12 @@ class Journal:
         """Figures about the journal now. Raises StorageFailed."""
         return await self._read(partial(self._writer.metrics, monotonic_ns=self._clock.monotonic_ns()))
 
+    async def wait_broken(self) -> NoReturn:
+        """The journal is read through in the background. Wait until something in it is not as it was written; then raise
+        JournalDamaged. What can be stored is stored until it is closed: the next start sets the file aside and finds it there.
+        """
+        raise await asyncio.shield(self._broke)
+
     def _hurry(self) -> None:
         self._urgent = True
         if self._writing is None:
@@ -215,6 +220,28 @@ class Journal:
         elif error is None:
             self._go_on()
 
+    def _scrub(self) -> None:
+        """Read on in the journal, unless something hurries; samples that wait for company do not."""
+        if self._writing is not None or self._urgent:
+            self._scrub_timer = self._loop.call_later(scrub.PAUSE_S, self._scrub)
+            return
+        reading = self._loop.run_in_executor(self._executor, self._upkeep.step_scrub, self._clock)
+        reading.add_done_callback(self._scrubbed)
+        self._writing = reading
+
+    def _scrubbed(self, job: asyncio.Future[bool]) -> None:
+        self._writing = None
+        error = job.exception()
+        if isinstance(error, JournalDamaged):
+            _log.error("journal %s broke: %s", self.path, error)
+            self._broke.set_result(error)
+        elif not self._closed:
+            if error is not None:  # the disk did not answer; it is asked again
+                _log.warning("journal %s: cannot be read through: %s", self.path, error)
+            pause_s = scrub.EVERY_S if error is None and job.result() else scrub.PAUSE_S
+            self._scrub_timer = self._loop.call_later(pause_s, self._scrub)
+        self._go_on()
+
     def _take(self, request: Request, written: Written) -> None:
         self._window.queued(written.queued)
         for moved in written.moved:
@@ -232,36 +259,12 @@ class Journal:
 
     async def _close(self) -> None:
         self._closed = True
+        self._scrub_timer.cancel()
         if self._waiting:
             self._hurry()
         while self._writing is not None:
             await asyncio.wait((self._writing,))
         await self._loop.run_in_executor(self._executor, self._writer.close)
-
-
-def _prepare(
-    path: Path, device: bytes, sign: Sign, boot_id: bytes, options: JournalOptions, summaries: Summaries | None
-) -> _Opened:
-    reserve = Reserve(path, 1024 * options.reserve_kib)
-    try:
-        connection, aside = database.open_database(path, options)
-    except JournalFull:
-        if not reserve.give_up():
-            raise
-        connection, aside = database.open_database(path, options)
-    try:
-        first_free = database.read_first_free(connection)
-        chain = database.read_chain(connection, device, boot_id)
-        window = Window(device, options, database.count_items(connection))
-        for priority, after_id, limit in window.wants():
-            window.fill(priority, limit, database.read_open(connection, priority, after_id, limit))
-        writer = Writer(connection, path, sign, chain, first_free, options, summaries)
-        rationing = Rationing(path, reserve, writer.write, is_on=not reserve.put_by())
-        writer.on_full = rationing.on_full
-        return _Opened(connection, writer, rationing, window, database.read_values(connection), first_free, aside)
-    except BaseException:
-        connection.close()
-        raise
 
 
 def _guarded(path: Path, job: Callable[[sqlite3.Connection], Answer], connection: sqlite3.Connection) -> Answer:

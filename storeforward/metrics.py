@@ -28,7 +28,9 @@ class Metrics:
     after a kill the day lacks up to ten minutes. `groups`, `grouped_changes`, `largest_group`: transactions since the
     start, the changes that shared them, and the most that shared one. `size_bytes` is the part of the file in use,
     `bound_bytes` what the options allow it, 0 for no bound.
-    `kept` and `evicted`: records by stream, over the journal's whole life.
+    `kept` and `evicted`: records by stream, over the journal's whole life. `scrubbed_at_ns`: Unix ns when the journal was last
+    read through to its end and found whole, None before the first time; `scrubbed_permille`: how much of its records the pass
+    under way has read, 1000 between two.
     """
 
     depth: Mapping[Priority, int]
@@ -45,6 +47,8 @@ class Metrics:
     bound_bytes: int
     kept: Mapping[Stream, int]
     evicted: Mapping[Stream, int]
+    scrubbed_at_ns: int | None
+    scrubbed_permille: int
 
     @property
     def used_permille(self) -> int | None:
@@ -81,11 +85,10 @@ class Tally:
         self.last_fsync_ns = monotonic_ns
 
 
-def count_records(connection: sqlite3.Connection) -> dict[Stream, int]:
-    """How many records of each stream there are. Reads an index whole: once, at the start."""
-    return {
-        Stream(stream): count for stream, count in connection.execute("SELECT stream, COUNT(*) FROM records GROUP BY stream")
-    }
+def count_records(connection: sqlite3.Connection, after_seq: int) -> dict[Stream, int]:
+    """How many records of each stream there are above a number; reads as many."""
+    rows = connection.execute("SELECT stream, COUNT(*) FROM records NOT INDEXED WHERE seq > ? GROUP BY stream", (after_seq,))
+    return {Stream(stream): count for stream, count in rows}
 
 
 def read_depth(connection: sqlite3.Connection) -> dict[Priority, int]:

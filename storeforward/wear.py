@@ -23,8 +23,6 @@ _SALTS_IN_WAL: Final = slice(16, 24)
 _SALTS_IN_FRAME: Final = slice(8, 16)
 _PAGE_IN_FRAME: Final = slice(0, 4)
 DAY_NS: Final = 86_400 * 10**9
-SAVE_EVERY_NS: Final = 600 * 10**9
-"""How much of a day's count a kill may cost."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,14 @@ from storeforward.bounds import HIGH_PERMILLE, LOW_PERMILLE, Bounds
 from storeforward.changes import Applied, Changes
 from storeforward.database import PAGE_BYTES, failure_in_use
 from storeforward.errors import JournalFull, StorageFailed
-from storeforward.eviction import Eviction, Evictor, Now, Summaries, evicted_before
+from storeforward.eviction import Eviction, Evictor, Now, Summaries
 from storeforward.items import LAST_OPEN, Item
 from storeforward.itemtable import ItemTable, Moved, Renewed
-from storeforward.metrics import Metrics, Tally, count_dead_letters, count_records, read_depth, read_oldest_unsent
+from storeforward.metrics import Metrics, read_oldest_unsent
 from storeforward.options import JournalOptions
 from storeforward.records import Chain, NewRecord, RecordRef, Stream, record_hash
 from storeforward.salvage import SalvagedRecord
-from storeforward.wear import SAVE_EVERY_NS, WalReader, read_wear, save_wear
+from storeforward.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class Writer:
         first_free: int,
         options: JournalOptions,
         summaries: Summaries | None,
+        upkeep: Upkeep,
     ) -> None:
         self._connection = connection
         self._path = path
@@ -78,14 +79,10 @@ class Writer:
         self._now = Now(None, 0, chain.boot_id)
         self._evictor = Evictor(connection, self._append, summaries)
         self._sealed: Counter[Stream] = Counter()
-        self._log_reader = WalReader(path)
-        self._log_reader.look()  # what is in it was counted by who wrote it
-        self._saved_ns = 0
+        self._upkeep = upkeep
         self._evicted_last: Stream | None = None
         self.bounds = Bounds(options)
-        self.tally = Tally(count_records(connection), dict(evicted_before(connection)))
-        self.bounds.gaps(self.tally.kept.get(Stream.GAP, 0))
-        self.wear = read_wear(connection)
+        self.bounds.gaps(upkeep.tally.kept.get(Stream.GAP, 0))
         self.on_full: Callable[[], bool] = lambda: False
         """Asked to make room on a full disk before anything is evicted; whether it did."""
         self.look_at_size()
@@ -112,7 +109,7 @@ class Writer:
         try:
             with self._transaction():
                 written = [self._apply(request) for request in requests]
-                self._save_wear(requests[-1].monotonic_ns)
+                self._upkeep.save_when_due(self._last_seq, self._sealed, requests[-1].monotonic_ns)
         except Exception as error:
             if len(requests) == 1 or isinstance(error, StorageFailed):
                 return [error] * len(requests)
@@ -125,18 +122,18 @@ class Writer:
         records = [new for request in requests for new in request.changes.records]
         wall_ns = records[-1].taken_ns if records else self._now.wall_ns
         self._now = Now(wall_ns, monotonic_ns, self._chain.boot_id)
-        self.tally.grouped(len(requests), monotonic_ns)
+        self._upkeep.tally.grouped(len(requests), monotonic_ns)
         self.bounds.stored(len(records), wall_ns)
 
     def close(self) -> None:
         """Save what is counted, and close the database."""
         try:
             with self._transaction():
-                save_wear(self._connection, self.wear)
+                self._upkeep.save(self._last_seq, {})
         except StorageFailed as error:
             _log.warning("journal %s: the count of what was written today is lost: %s", self._path, error)
         finally:
-            self._log_reader.close()
+            self._upkeep.close()
             self._connection.close()
 
     def evict(self, monotonic_ns: int) -> bool:
@@ -152,7 +149,7 @@ class Writer:
             return False
         if done is None or not done.count:
             return done is not None
-        self.tally.went(done.stream, done.count)
+        self._upkeep.tally.went(done.stream, done.count)
         self.look_at_size()
         if done.stream is not Stream.GAP:
             self.bounds.gap_added()
@@ -212,7 +209,7 @@ class Writer:
 
     def _count(self, now_ns: int) -> None:
         try:
-            self.wear.add(self._log_reader.look(), now_ns)
+            self._upkeep.count_written(now_ns)
             if self.bounds.wants_a_look:
                 self.look_at_size()
         except (OSError, sqlite3.Error) as error:  # the change itself is stored, or has failed for the same reason
@@ -221,30 +218,19 @@ class Writer:
     def metrics(self, connection: sqlite3.Connection, monotonic_ns: int) -> Metrics:
         """Figures about the journal at the monotonic time given."""
         pages, free = self._pages()
-        return Metrics(
-            depth=read_depth(connection),
-            dead_letters=count_dead_letters(connection),
-            oldest_unsent=read_oldest_unsent(connection, self._chain.boot_id, monotonic_ns),
-            last_fsync_ns=self.tally.last_fsync_ns,
-            flush_count=self.wear.flushes,
-            flushes_today=self.wear.flushes_today,
-            bytes_written_today=self.wear.bytes_today,
-            groups=self.tally.groups,
-            grouped_changes=self.tally.grouped_changes,
-            largest_group=self.tally.largest_group,
+        return self._upkeep.metrics(
+            self._last_seq,
+            read_oldest_unsent(connection, self._chain.boot_id, monotonic_ns),
             size_bytes=PAGE_BYTES * (pages - free),
             bound_bytes=self.bounds.bytes,
-            kept=dict(self.tally.kept),
-            evicted=dict(self.tally.evicted),
         )
+
+    @property
+    def _last_seq(self) -> int:
+        return self._chain.next_seq - 1
 
     def _append(self, new: NewRecord) -> None:
         self._record(new, self._now.monotonic_ns)
-
-    def _save_wear(self, monotonic_ns: int) -> None:
-        if monotonic_ns - self._saved_ns >= SAVE_EVERY_NS:
-            save_wear(self._connection, self.wear)
-            self._saved_ns = monotonic_ns
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -263,7 +249,7 @@ class Writer:
             if isinstance(error, sqlite3.Error):
                 raise failure_in_use(self._path, error) from error
             raise
-        self.tally.stored(self._sealed)
+        self._upkeep.tally.stored(self._sealed)
 
     def _apply(self, request: Request) -> Written:
         changes = request.changes

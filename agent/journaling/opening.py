@@ -11,11 +11,10 @@ from agent.vocabulary import Clock
 from lightclient.wire import device_id
 from storeforward.journal import Journal
 from storeforward.options import JournalOptions
+from storeforward.signatures import verifier
 
 
-def open_journal(
-    config: AgentConfig, keystore: KeyStore, clock: Clock, boot_id: bytes
-) -> AbstractAsyncContextManager[Journal]:
+def open_journal(config: AgentConfig, keystore: KeyStore, clock: Clock, boot_id: bytes) -> AbstractAsyncContextManager[Journal]:
     """The journal of a device; nobody else can have it open meanwhile. Raises JournalError."""
     device, journal = config.device, config.journal
     return Journal.open(
@@ -35,4 +34,5 @@ def open_journal(
             resend_most_s=4 * device.slot_duration_s,
         ),
         summaries=MeansOfSamples(device.slot_duration_s),
+        verify=verifier(keystore.public_key()),
     )

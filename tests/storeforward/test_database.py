@@ -22,7 +22,7 @@ from tools.society.virtualclock import VirtualClock
 
 
 def test_a_commit_survives_a_power_cut_and_no_memory_map_is_used(tmp_path: Path) -> None:
-    connection, _ = open_database(tmp_path / "journal.db", JournalOptions(cache_kib=64))
+    connection, _ = open_database(tmp_path / "journal.db", JournalOptions(cache_kib=64), lambda connection: connection)
     with closing(connection):
         pragmas = ("journal_mode", "synchronous", "mmap_size", "locking_mode", "cache_size")
         values = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]

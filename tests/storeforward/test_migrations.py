@@ -84,7 +84,7 @@ def test_a_migration_that_fails_leaves_an_old_journal_as_it_was(tmp_path: Path) 
             migrate(connection, path, schema)
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)
     assert path.read_bytes() == before
-    connection, aside = open_database(path, JournalOptions())
+    connection, aside = open_database(path, JournalOptions(), lambda connection: connection)
     with closing(connection):
         assert aside is None
         rows = connection.execute("SELECT data FROM records ORDER BY seq").fetchall()

@@ -8,7 +8,7 @@ from agent.config import AgentConfig
 from agent.keystore import FileKeyStore
 from lightclient.wire import device_id
 from storeforward.chain import Break, Walk, Whole
-from storeforward.database import read_all
+from storeforward.database import check_pages, read_all
 from storeforward.records import Stream
 from storeforward.signatures import Verify, verifier
 from tools.console import CommandError, ExitCode, emit
@@ -23,7 +23,7 @@ def verify(config: AgentConfig, connection: sqlite3.Connection, public_key: byte
     except ValueError as error:
         raise CommandError(ExitCode.USAGE, f"--public-key: {error}", "give the device's key as its label shows it") from error
     device = device_id(config.device.chain_id, key)
-    broken = _walk(connection, check, device if public_key is None else None)
+    broken = _pages(connection) or _walk(connection, check, device if public_key is None else None)
     records, bad = _salvaged(connection, check)
     data: dict[str, object] = {"public_key": key.hex(), "salvaged": records, "salvaged_unproven": bad}
     salvage = f"; {records} salvaged records, {bad} of them not signed" if records else ""
@@ -43,6 +43,12 @@ def verify(config: AgentConfig, connection: sqlite3.Connection, public_key: byte
     )
     emit(data, text, as_json)
     return ExitCode.IDENTITY if bad else ExitCode.OK
+
+
+def _pages(connection: sqlite3.Connection) -> Break | None:
+    """What SQLite itself finds wrong with the file, in a record or between them."""
+    wrong = check_pages(connection)
+    return None if wrong is None else Break(1, f"or one after it cannot be read: {wrong}")
 
 
 def _walk(connection: sqlite3.Connection, check: Verify, device: bytes | None) -> Whole | Break:
