@@ -121,6 +121,7 @@ class Controller:
             is_edge, edge_s = at_s >= edge_s, self._timetable.next_slot(at_s)
             state = await self._observer.look()
             self._last_look_ns = self._clock.monotonic_ns()
+            await self._recorder.begin()
             if state is None:
                 retry_s = min(2 * retry_s, LONGEST_RETRY_S)
                 wake_s = at_s + retry_s

@@ -79,6 +79,7 @@ class Recorder:
         self._every_sample = every_sample
         self._try_again_ns = 0
         self._sampled_ns = -SAMPLE_EVERY_S * NS_PER_S
+        self._has_begun = False
         self._waiting: deque[NewRecord] = deque(maxlen=MOST_WAITING)
         self._history_seqs: deque[int] = deque(maxlen=observer.history.maxlen)
 
@@ -87,16 +88,32 @@ class Recorder:
         if self._explanations.give(deed, text, at_s):
             self._waiting.append(entries.event(deed, text, at_s * NS_PER_S if self._time.is_anchored else None))
 
+    async def begin(self) -> None:
+        """Store the first reading of this start at once, before anything is done about it: whatever comes then, the registers
+        at the start are on the disk."""
+        if not self._has_begun and self._observer.reading is not None:
+            self._has_begun = True
+            if self._keep_dated() or self._keep_undated():
+                await self._store()
+
     async def write(self, *, is_edge: bool) -> None:
         """Store what there is to store: at every slot's edge, when a slot ended, and with every sample if so configured."""
         is_undated = not self._observer.is_live and self._keep_undated()
-        reading, taken_ns = self._observer.reading, self._observer.taken_ns()
-        if reading is not None and taken_ns is not None and (is_edge or self._every_sample):
-            self._waiting.append(entries.sample(reading, taken_ns))
+        if is_edge or self._every_sample:
+            self._keep_dated()
         is_due = is_undated or self._observer.found or self._every_sample
         if (is_edge or (is_due and self._clock.monotonic_ns() >= self._try_again_ns)) and not await self._store():
             return
         await self._date_samples()
+
+    def _keep_dated(self) -> bool:
+        """Keep the last reading with its time, where that is known and the reading is news; whether it was."""
+        reading, taken_ns, read_at_ns = self._observer.reading, self._observer.taken_ns(), self._observer.read_at_ns
+        if reading is None or taken_ns is None or read_at_ns == self._sampled_ns:
+            return False
+        self._sampled_ns = read_at_ns
+        self._waiting.append(entries.sample(reading, taken_ns))
+        return True
 
     def _keep_undated(self) -> bool:
         """Keep the last reading with its monotonic time, where one is due; whether it was."""

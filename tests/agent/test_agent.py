@@ -313,7 +313,7 @@ def test_with_a_wrong_clock_it_measures_and_controls_but_does_not_trade(tmp_path
         assert await home.journal.read_records(Stream.ENERGY) == [], "no slot is named by guess"
         samples = await home.journal.read_records(Stream.SAMPLE, limit=1_000)
         assert len(samples) > 3 * SLOT_S // 6
-        assert {stored.record.wall_ns for stored in samples} == {0}
+        assert {stored.record.wall_ns for stored in samples[1:]} == {0}, "the first is older than any doubt"
 
     play(small_scenario(), tmp_path, test)
 
