@@ -1,8 +1,8 @@
 """Cold starts: a controller is switched on with no network and no clock, and records all the same, at once.
 
 The agent is the real one, in a process of its own, before a node that takes the connection and never answers, with a clock that
-begins in 1970. A copy of its journal is opened again and again until there is a record in it; then the process is killed and
-the journal itself must have that record.
+begins in 1970 (the benchmark starts it with the machine's own). A copy of its journal is opened again and again until there is
+a record in it; then the process is killed and the journal itself must have that record.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import statistics
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +39,7 @@ def run(folder: Path, seed: int, starts: int, limit_s: float = LIMIT_S) -> Outco
     for number in range(starts):
         home = folder / f"start-{number}"
         home.mkdir()
-        first_s = first_record_s(home, library)
+        first_s = first_record_s(home, {"LD_PRELOAD": str(library)}, freezer_since_s=0)
         if first_s is None or first_s > limit_s:
             raise Violation(CAMPAIGN, seed, f"start {number}", f"first record after {first_s} s, the limit is {limit_s} s")
         took_s.append(first_s)
@@ -50,12 +51,15 @@ def run(folder: Path, seed: int, starts: int, limit_s: float = LIMIT_S) -> Outco
     return Outcome(CAMPAIGN, seed, figures)
 
 
-def first_record_s(home: Path, library: Path) -> float | None:
-    """Real seconds from the start of an agent's process until its first sample or energy record is there; None: it never is."""
+def first_record_s(home: Path, environment: Mapping[str, str], freezer_since_s: int) -> float | None:
+    """Real seconds from the start of an agent's process until its first sample or energy record is there; None: it never is.
+
+    `environment` is added to the process's own. The simulated freezer has been running since `freezer_since_s`.
+    """
     with fieldagent.silent_node() as node:
-        config = fieldagent.write_home(home, node, "slot", 0)
+        config = fieldagent.write_home(home, node, "slot", freezer_since_s)
         started_s = time.monotonic()
-        with fieldagent.start(config, {**os.environ, "LD_PRELOAD": str(library)}) as agent:
+        with fieldagent.start(config, {**os.environ, **environment}) as agent:
             try:
                 first_s = _wait_for_record(home, started_s, agent)
             finally:
