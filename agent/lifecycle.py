@@ -195,9 +195,9 @@ class Agent:
         feeder = Feeder(meter, duration_s)
         redating = Redating(feeder, self.time)
         observer = Observer(appliance, clock, status, feeder, self.time, redating, duration_s)
-        newest_seq = await restore(journal, observer, own, unsettled)
+        await restore(journal, observer, own, unsettled)
         damage.watch(observer)
-        redating.restore(journal.values.get(UNDATED_AFTER), newest_seq, anchors)
+        redating.restore(journal.values.get(UNDATED_AFTER), journal.found_seq, anchors, observer.measured_until_ns)
         self._recorder = recorder = Recorder(
             observer,
             keeper,

@@ -45,6 +45,7 @@ class Observer:
         self._status = status
         self._feeder = feeder
         self._time = time
+        self._duration_s = duration_s
         self.redating = redating
         self.found: list[Fed | NeverDated] = []
         self.reading: Reading | None = None
@@ -96,6 +97,11 @@ class Observer:
         """Remember what came to light."""
         self.found += found
         self.history.extend(event for event in found if isinstance(event, SlotEnergy))
+
+    @property
+    def measured_until_ns(self) -> int | None:
+        """When the newest slot ended that was measured whole, None before the first."""
+        return (self.history[-1].slot_s + self._duration_s) * NS_PER_S if self.history else None
 
     def taken_ns(self) -> int | None:
         """The time of the last reading, for the records made of it; None where it was not known."""

@@ -63,6 +63,8 @@ class Journal:
         self._window = loaded.window
         self._values = loaded.values
         self._next_seq = loaded.first_free
+        self.found_seq = loaded.writer.last_seq
+        """Number of the newest record that was there when this journal was opened, 0 where none was."""
         self._executor = executor
         self._clock = clock
         self._options = options

@@ -109,7 +109,7 @@ class Writer:
         try:
             with self._transaction():
                 written = [self._apply(request) for request in requests]
-                self._upkeep.save_when_due(self._last_seq, self._sealed, requests[-1].monotonic_ns)
+                self._upkeep.save_when_due(self.last_seq, self._sealed, requests[-1].monotonic_ns)
         except Exception as error:
             if len(requests) == 1 or isinstance(error, StorageFailed):
                 return [error] * len(requests)
@@ -129,7 +129,7 @@ class Writer:
         """Save what is counted, and close the database."""
         try:
             with self._transaction():
-                self._upkeep.save(self._last_seq, {})
+                self._upkeep.save(self.last_seq, {})
         except StorageFailed as error:
             _log.warning("journal %s: the count of what was written today is lost: %s", self._path, error)
         finally:
@@ -219,14 +219,15 @@ class Writer:
         """Figures about the journal at the monotonic time given."""
         pages, free = self._pages()
         return self._upkeep.metrics(
-            self._last_seq,
+            self.last_seq,
             read_oldest_unsent(connection, self._chain.boot_id, monotonic_ns),
             size_bytes=PAGE_BYTES * (pages - free),
             bound_bytes=self.bounds.bytes,
         )
 
     @property
-    def _last_seq(self) -> int:
+    def last_seq(self) -> int:
+        """Number of the newest record, 0 before the first."""
         return self._chain.next_seq - 1
 
     def _append(self, new: NewRecord) -> None:

@@ -37,9 +37,8 @@ SLOTS_PER_LOOK: Final = 16
 HISTORY_PAGE: Final = 1_000
 
 
-async def restore(journal: Journal, observer: Observer, own: OwnOrders, unsettled: Unsettled) -> int:
-    """What the journal knows: the own orders, the slots that wait for settlement, the own history. Returns the sequence number
-    of the newest record of a slot."""
+async def restore(journal: Journal, observer: Observer, own: OwnOrders, unsettled: Unsettled) -> None:
+    """What the journal knows: the own orders, the slots that wait for settlement, the own history."""
     values = journal.values
     own.restore(values.get(STANDING, b"\x90"))
     unsettled.restore(values.get(UNSETTLED, b"\x90"))
@@ -47,7 +46,6 @@ async def restore(journal: Journal, observer: Observer, own: OwnOrders, unsettle
     while page := await journal.read_records(Stream.ENERGY, after_seq, HISTORY_PAGE):
         observer.history.extend(entries.decode_energy(stored.record.body) for stored in page)
         after_seq = page[-1].record.seq
-    return after_seq
 
 
 class Recovery:

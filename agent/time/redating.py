@@ -44,6 +44,7 @@ class Redating:
         self._earlier: dict[bytes, Dating] = {}
         self._after_seq: int | None = None
         self._last_seq = 0
+        self._known_ns: int | None = None
         self._boots: dict[bytes, Boot] = {}
         self._without: Counter[bytes] = Counter()
 
@@ -52,10 +53,12 @@ class Redating:
         """Whether samples wait."""
         return self._after_seq is not None
 
-    def restore(self, after: bytes | None, last_seq: int, anchors: Iterable[Anchor]) -> None:
-        """Go on from the journal: the named value, the newest record known, and the anchors of all boots."""
+    def restore(self, after: bytes | None, last_seq: int, anchors: Iterable[Anchor], passed_ns: int | None) -> None:
+        """Go on from the journal: the named value, the newest record, the anchors of all boots, and a time that had passed
+        when the newest record was made that does not wait."""
         self._after_seq = None if after is None else int(after)
         self._last_seq = last_seq
+        self._known_ns = passed_ns
         by_boot: dict[bytes, list[Anchor]] = {}
         for anchor in anchors:
             by_boot.setdefault(anchor.boot_id, []).append(anchor)
@@ -105,10 +108,11 @@ class Redating:
         return {**self._earlier, self._time.boot_id: self._time.dating}
 
     def _passed_ns(self) -> int | None:
-        """When the last anchor was heard before the boots whose samples waited."""
+        """What is known to have passed before the boots whose samples waited, by an anchor or a measured slot."""
         before = [dating for boot_id, dating in self._earlier.items() if boot_id not in self._boots]
         dates = [dating.date(dating.anchors[-1].after_ns) for dating in before]
-        return max((date.earliest_ns for date in dates if date is not None), default=None)
+        known = [] if self._known_ns is None else [self._known_ns]
+        return max((*known, *(date.earliest_ns for date in dates if date is not None)), default=None)
 
     def _note_boot(self, record: Record) -> None:
         seq, at_ns = record.seq, record.monotonic_ns
