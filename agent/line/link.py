@@ -87,8 +87,9 @@ class Link:
         self._time.passed(header.time_ns)
         return header if header.height >= FIRST_PROVABLE else None  # None: a ledger that begins just now
 
-    async def hear_time(self, clock: HeaderClock) -> None:
-        """Hear the newest block for its time alone, whatever the own clock shows; nothing is done upon it.
+    async def hear_time(self, clock: HeaderClock) -> bool:
+        """Hear the newest block for its time alone, whatever the own clock shows; nothing is done upon it. Whether there was a
+        newer one than was heard before.
 
         In doubt no header is fresh, so one node after the other is asked for a newer one: one of them that is honest is enough.
         """
@@ -106,14 +107,15 @@ class Link:
         finally:
             clock.is_in_doubt = False
             self._note_liars()
-        if self._client.verified is not None:
-            self._hear(self._client.verified, before_ns)
+        return self._client.verified is not None and self._hear(self._client.verified, before_ns)
 
-    def _hear(self, header: Header, before_ns: int) -> None:
-        """Let the time keeper hear a header that was the newest one between `before_ns` and now."""
-        if self._time.is_new(header.height):
-            after_ns = self._clock.monotonic_ns()
-            self._time.hear_block(NewestBlock(header.height, header_hash(header), header.time_ns, before_ns, after_ns))
+    def _hear(self, header: Header, before_ns: int) -> bool:
+        """Let the time keeper hear a header that was the newest one between `before_ns` and now; whether it was new to it."""
+        if not self._time.is_new(header.height):
+            return False
+        after_ns = self._clock.monotonic_ns()
+        self._time.hear_block(NewestBlock(header.height, header_hash(header), header.time_ns, before_ns, after_ns))
+        return True
 
     def _wonder(self, error: LightClientError) -> None:
         """A header from the future, a new one that is old already, or trust that has expired casts doubt upon the clock."""

@@ -24,7 +24,7 @@ SAVE_FLOOR_S: Final = 600
 
 
 class Timing:
-    """Runs one TimeKeeper. `hear_ledger` asks the nodes for their newest block, for its time alone."""
+    """Runs one TimeKeeper. `hear_ledger` asks the nodes for their newest block, for its time alone: whether it was a new one."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Timing:
         keeper: Keeper,
         explanations: Explanations,
         request: Path,
-        hear_ledger: Callable[[], Awaitable[None]],
+        hear_ledger: Callable[[], Awaitable[bool]],
     ) -> None:
         self._time = time
         self._keeper = keeper
@@ -42,6 +42,7 @@ class Timing:
         self._wake = asyncio.Event()
         self._ask_at_ns = 0
         self._ask_wait_s = ASK_FIRST_S
+        self._was_answered = False
         self._floor_saved_ns = 0
         time.on_news = self._wake.set
 
@@ -77,7 +78,10 @@ class Timing:
     async def _ask_ledger(self) -> None:
         if self._time.clock.monotonic_ns() < self._ask_at_ns:
             return
-        await self._hear_ledger()
+        is_answered = await self._hear_ledger()
+        if is_answered and not self._was_answered:
+            self._ask_wait_s = ASK_FIRST_S  # it takes a second block to tell the time
+        self._was_answered = is_answered
         self._ask_at_ns = self._time.clock.monotonic_ns() + self._ask_wait_s * NS_PER_S
         self._ask_wait_s = min(2 * self._ask_wait_s, ASK_LONGEST_S)
 

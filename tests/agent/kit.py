@@ -155,6 +155,7 @@ class Society:
         drivers: Mapping[str, object] | None = None,
         clock: Clock | None = None,
         store: LightStore | None = None,
+        boot_id: bytes = bytes(16),
     ) -> Agent:
         """An agent that is not opened yet."""
         device = self.device(name)
@@ -171,7 +172,7 @@ class Society:
             drivers=drivers,
             clock=clock or self.clock,
             store=store,
-            boot_id=bytes(16),
+            boot_id=boot_id,
         )
 
     def start(self, agent: Agent) -> asyncio.Task[None]:

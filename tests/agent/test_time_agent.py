@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from agent.journaling import entries
+from agent.lifecycle import Agent
 from agent.status import Trouble
 from agent.time.deviceclock import DeviceClock
 from agent.time.redating import read_anchors
+from lightclient.store import MemoryStore
 from storeforward.records import Stream
 from storeforward.timekeeping import Source
 from tests.agent import kit
@@ -89,3 +94,45 @@ def test_a_jump_while_trading_neither_names_a_slot_nor_misses_one(tmp_path: Path
         assert home.counters.refused == 0
 
     play(small_scenario(slots=8), tmp_path, test)
+
+
+def test_an_outage_with_three_reboots_and_no_clock_is_delivered_once_as_far_as_it_can_be_dated(tmp_path: Path) -> None:
+    """Cut off in slot 2, rebooted in slots 3, 5 and 6 without a clock, back in slot 9: what the first boot measured and what
+    the last one did is on the ledger; what lies between has no date and is kept."""
+    trusted = MemoryStore()
+
+    async def life(society: Society, boot: int, until_slot: float) -> None:
+        system = FakeSystem(society.clock, off_s=NEVER_SET if boot else 0, is_synchronised=not boot)
+        async with society.agent(HOME, clock=DeviceClock(system), store=trusted, boot_id=bytes([boot]) * 16) as home:
+            running = society.start(home)
+            if not boot:
+                await society.until(2.5)
+                society.wires[HOME].cut = True
+            await society.until(until_slot)
+            if boot == 3:
+                society.wires[HOME].cut = False
+                await society.until(12.5)
+                await check(society, home)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+
+    async def check(society: Society, home: Agent) -> None:
+        readings = {slot: found for slot in range(12) if (found := society.reading(HOME, slot)) is not None}
+        assert list(readings) == [0, 1, 2, 7, 8, 9, 10, 11]
+        records = await home.journal.read_records(Stream.ENERGY)
+        assert [record.ref.record_hash for record in records] == [found.record_hash for found in readings.values()]
+        assert all(before.import_end_wh <= after.import_start_wh for before, after in pairwise(readings.values()))
+        assert home.counters.refused == home.counters.expired == 0
+        assert [item.slot_s for item in await home.journal.outbox.open_items() if item.slot_s < society.slot_s(11)] == []
+        undated = [record.record for record in await home.journal.read_records(Stream.SAMPLE, limit=10_000)]
+        assert {record.boot_id[0] for record in undated if not record.wall_ns} == {1, 2, 3}
+        events = [entries.decode_event(record.record.body) for record in await home.journal.read_records(Stream.EVENT)]
+        assert sum("of a boot that never learnt the time" in text for _, text in events) == 2
+        assert home.status.snapshot() == {}
+
+    async def test(society: Society, stack: AsyncExitStack) -> None:
+        await society.start_all(stack, HOME)
+        for boot, until_slot in enumerate((3.5, 5.2, 6.5, 9.5)):
+            await life(society, boot, until_slot)
+
+    play(small_scenario(slots=14), tmp_path, test)
