@@ -211,12 +211,13 @@ def _in_words(event: Mishap) -> str:
         case RegisterFell(_, imported_wh, exported_wh):
             return f"The meter's registers went back by {imported_wh} and {exported_wh} Wh: it was reset or swapped."
         case EdgesMissed(first_slot_s, end_s):
-            return f"Nobody watched the meter: slots from {first_slot_s} to {end_s} were not measured; their energy is a jump."
+            slots = _slots_in_words(first_slot_s, end_s)
+            return f"Nobody watched the meter: {slots} were not measured; their energy is a jump."
         case TimeFell(before_s, at_s):
-            return f"The clock was set back from {before_s} to {at_s}."
+            return f"The clock was set back from {format_ns(before_s * NS_PER_S)} to {format_ns(at_s * NS_PER_S)}."
         case EdgesUncertain(first_slot_s, end_s, uncertainty_s):
             return (
-                f"The time was known to {uncertainty_s} s only: slots from {first_slot_s} to {end_s} are kept as evidence and"
+                f"The time was known to {uncertainty_s} s only: {_slots_in_words(first_slot_s, end_s)} are kept as evidence and"
                 " do not settle; their energy is a jump."
             )
         case NeverDated(_, samples, began):
@@ -226,6 +227,10 @@ def _in_words(event: Mishap) -> str:
             )
         case _:
             assert_never(event)
+
+
+def _slots_in_words(first_slot_s: int, end_s: int) -> str:
+    return f"slots from {format_ns(first_slot_s * NS_PER_S)} to {format_ns(end_s * NS_PER_S)}"
 
 
 def _bounds_in_words(began: Between) -> str:
