@@ -103,14 +103,19 @@ def _check_small_tables(connection: sqlite3.Connection) -> None:
     for name in _SMALL_TABLES & {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}:
         (verdict,) = connection.execute(f"PRAGMA integrity_check ({name})").fetchone()
         if verdict != "ok":
-            raise Damage(verdict)
+            raise Damage(_one_line(verdict))
 
 
 def check_pages(connection: sqlite3.Connection) -> str | None:
     """Read the whole file, but for comparing indices with their tables: what is wrong with it, None if nothing is. Takes
     minutes for a large journal on a slow card. Raises sqlite3.DatabaseError."""
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    return None if verdict == "ok" else str(verdict)
+    return None if verdict == "ok" else _one_line(verdict)
+
+
+def _one_line(verdict: str) -> str:
+    """SQLite words its findings in lines; a log has one for each event."""
+    return " ".join(verdict.split())
 
 
 @contextmanager

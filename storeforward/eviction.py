@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Final, Protocol
 
 from storeforward.gaps import Gap, Kept, Why, digest_of, merged, runs_of
+from storeforward.items import LAST_OPEN, ItemState
 from storeforward.records import NewRecord, Record, Stream, record_hash
 
 NS_PER_DAY: Final = 86_400 * 10**9
@@ -34,12 +35,12 @@ class Going(Enum):
     """Which records of a stream a step may take: an SQL condition over `records`."""
 
     ALL = "1"
-    NOT_WAITING = "NOT EXISTS (SELECT 1 FROM items WHERE record_seq = records.seq AND state <= 2)"
+    NOT_WAITING = f"NOT EXISTS (SELECT 1 FROM items WHERE record_seq = records.seq AND state <= {LAST_OPEN:d})"
     """All but those about which something still waits to be sent."""
     PROVEN = "proven_height IS NOT NULL"
     SETTLED = (
-        "NOT EXISTS (SELECT 1 FROM items WHERE record_seq = records.seq AND state <= 2)"
-        " AND seq NOT IN (SELECT record_seq FROM items WHERE state = 4 AND record_seq IS NOT NULL)"
+        f"NOT EXISTS (SELECT 1 FROM items WHERE record_seq = records.seq AND state <= {LAST_OPEN:d})"
+        f" AND seq NOT IN (SELECT record_seq FROM items WHERE state = {ItemState.REFUSED:d} AND record_seq IS NOT NULL)"
     )
     """All but those about which something waits to be sent, or to be looked at by a person: a dead letter."""
 

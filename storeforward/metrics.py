@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from storeforward.items import ItemState, Priority
+from storeforward.items import LAST_OPEN, ItemState, Priority
 from storeforward.records import Record, Stream
 
 
@@ -93,7 +93,7 @@ def count_records(connection: sqlite3.Connection, after_seq: int) -> dict[Stream
 
 def read_depth(connection: sqlite3.Connection) -> dict[Priority, int]:
     """How many items are open, by priority."""
-    rows = connection.execute("SELECT priority, COUNT(*) FROM items WHERE state <= 2 GROUP BY priority")
+    rows = connection.execute(f"SELECT priority, COUNT(*) FROM items WHERE state <= {LAST_OPEN:d} GROUP BY priority")
     return {Priority(priority): count for priority, count in rows}
 
 
@@ -105,7 +105,8 @@ def count_dead_letters(connection: sqlite3.Connection) -> int:
 def read_oldest_unsent(connection: sqlite3.Connection, boot_id: bytes, monotonic_ns: int) -> Captured | None:
     """The oldest record about which an item is open; `monotonic_ns` is now, in the boot `boot_id`."""
     row = connection.execute(
-        "SELECT data FROM records WHERE seq = (SELECT MIN(record_seq) FROM items WHERE state <= 2 AND record_seq IS NOT NULL)"
+        "SELECT data FROM records WHERE seq ="
+        f" (SELECT MIN(record_seq) FROM items WHERE state <= {LAST_OPEN:d} AND record_seq IS NOT NULL)"
     ).fetchone()
     if row is None:
         return None
