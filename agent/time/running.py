@@ -24,7 +24,7 @@ SAVE_FLOOR_S: Final = 600
 
 
 class Timing:
-    """Runs one TimeKeeper. `hear_ledger` asks the nodes for their newest block, for its time alone: whether it was a new one."""
+    """Runs one TimeKeeper. `hear_ledger` asks the nodes for their newest block, for its time alone: whether that was new."""
 
     def __init__(
         self,
