@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from tools.console import ExitCode
-from tools.soak import boundedcuts, coldstart, ext4cuts, kills, outage, powercuts, secondprocess
+from tools.soak import boundedcuts, clockless, coldstart, ext4cuts, kills, outage, powercuts, secondprocess
 from tools.soak.campaign import DIRECTORY, Outcome, Unavailable, Violation
 
 Campaign = Callable[[Path, int, bool, Callable[[str], None]], Outcome]
@@ -40,7 +40,10 @@ CAMPAIGNS: Final[dict[str, Campaign]] = {
     kills.CAMPAIGN: lambda folder, seed, quick, tell: kills.run(folder, seed, 30 if quick else 510, tell),
     outage.CAMPAIGN: lambda folder, seed, quick, tell: outage.run(folder, seed, outage.SHORT if quick else outage.WEEK, tell),
     outage.REBOOTS: lambda folder, seed, quick, tell: outage.run(
-        folder, seed, replace(outage.SHORT if quick else outage.WEEK, restarts=3), tell
+        folder, seed, replace(outage.SHORT if quick else outage.WEEK, campaign=outage.REBOOTS, restarts=3), tell
+    ),
+    clockless.CAMPAIGN: lambda folder, seed, quick, tell: clockless.run(
+        folder, seed, clockless.SHORT if quick else clockless.WEEK, tell
     ),
 }
 

@@ -51,8 +51,11 @@ class Check:
                 self._fail(f"slot {slot_s}", "the journal does not know that the ledger has it")
         energies = [entries.decode_energy(records[slot_s].record.body) for slot_s in slots]
         for before, after in pairwise(energies):
-            if (before.import_end_wh, before.export_end_wh) != (after.import_start_wh, after.export_start_wh):
+            ended, began = (before.import_end_wh, before.export_end_wh), (after.import_start_wh, after.export_start_wh)
+            if ended != began and after.slot_s == before.slot_s + self.slot_s:
                 self._fail(f"slot {after.slot_s}", "does not begin where the slot before it ended")
+            if began[0] < ended[0] or began[1] < ended[1]:
+                self._fail(f"slot {after.slot_s}", "begins below where an earlier slot ended")
 
     async def journal_whole(self, public_key: bytes, most_missing_s: int) -> int:
         """All records are signed and chained, and there is a sample for every second but so many; how many there are."""
