@@ -38,6 +38,8 @@ TRY_AGAIN_S: Final = 60
 SAMPLE_EVERY_S: Final = 5
 """While nobody knows the time, a sample is kept this often: the registers at slots' edges are found in them later. With a date
 that is 10 s off, as the ledger gives it, two samples certainly on either side of an edge lie within MAX_BRIDGE_S."""
+SAMPLE_SLACK_S: Final = 0.5
+"""A look may come so much early: else one that is a moment too soon would let a whole round pass."""
 PAGES_AT_ONCE: Final = 5
 """Of samples that wait for a date; then control has its turn."""
 MOST_WAITING: Final = 4_096
@@ -118,7 +120,7 @@ class Recorder:
     def _keep_undated(self) -> bool:
         """Keep the last reading with its monotonic time, where one is due; whether it was."""
         reading, read_at_ns = self._observer.reading, self._observer.read_at_ns
-        if reading is None or read_at_ns - self._sampled_ns < SAMPLE_EVERY_S * NS_PER_S:
+        if reading is None or read_at_ns - self._sampled_ns < (SAMPLE_EVERY_S - SAMPLE_SLACK_S) * NS_PER_S:
             return False
         self._sampled_ns = read_at_ns
         self._observer.redating.begin()
