@@ -50,12 +50,14 @@ class Part(IntEnum):
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a pass has come: `part` up to the row `number` (of salvaged records, of several with one number, up to `hash`).
-    `done_ns`: Unix ns, by the device's clock, when the last whole pass ended; 0 before the first."""
+    `done_ns`: Unix ns, by the device's clock, when the last whole pass ended; 0 before the first. `signed_seq`: signatures
+    up to this record have been verified."""
 
     part: Part = Part.RECORDS
     number: int = 0
     hash: bytes = b""
     done_ns: int = 0
+    signed_seq: int = 0
 
     @property
     def is_between(self) -> bool:
@@ -76,7 +78,7 @@ class Progress:
 
     def save(self, connection: sqlite3.Connection) -> None:
         """Remember it, within a transaction."""
-        save_own(connection, _NAME, msgpack.packb((self.part, self.number, self.hash, self.done_ns)))
+        save_own(connection, _NAME, msgpack.packb((self.part, self.number, self.hash, self.done_ns, self.signed_seq)))
 
     @classmethod
     def read(cls, connection: sqlite3.Connection) -> Progress:
@@ -85,17 +87,22 @@ class Progress:
         if saved is None:
             return cls()
         try:
-            part, number, hashed, done_ns = msgpack.unpackb(saved)
+            part, number, hashed, done_ns, signed_seq = msgpack.unpackb(saved)
         except (TypeError, msgpack.exceptions.UnpackException) as error:
             raise ValueError(f"not the progress of a scrub: {error}") from error
-        return cls(Part(part), number, hashed, done_ns)
+        return cls(Part(part), number, hashed, done_ns, signed_seq)
 
 
 class Scrub:
-    """Goes through a journal step by step; blocks. `verify` checks signatures; without it the chains alone have to do."""
+    """Goes through a journal step by step; blocks. `verify` checks signatures; without it the chains alone have to do.
+
+    A signature is verified in the first pass that meets it: with every pass it would cost a controller minutes a day, and what
+    changes on the disk shows in the hashes. `homewatt journal verify` checks all of them.
+    """
 
     def __init__(self, verify: Verify | None, progress: Progress) -> None:
-        self._verify = verify or (lambda data, signature: True)
+        self._verify = verify
+        self._seq = 0
         self.progress = progress
         self._walk: Walk | None = None
         self._evicted = 0
@@ -119,14 +126,15 @@ class Scrub:
         until_ns = monotonic_ns() + STEP_NS
         before = self.progress.number
         if self._walk is None or evicted != self._evicted:  # other gaps, and what the chains stand on may have gone
-            self._walk, self._evicted = walk_from(connection, self._verify, before), evicted
+            self._walk, self._evicted = walk_from(connection, self._check_once, before), evicted
         seen: dict[Stream, int] = {}
         with closing(read_all(connection, before, limit=PAGE_ROWS)) as rows:
             for stored in rows:
+                self._seq = stored.record.seq
                 if (broken := self._walk.take(stored)) is not None:
                     raise Damage(f"record {broken.seq} {broken.reason}")
                 seen[stored.record.stream] = seen.get(stored.record.stream, 0) + 1
-                self.progress = replace(self.progress, number=stored.record.seq)
+                self.progress = replace(self.progress, number=self._seq, signed_seq=max(self._seq, self.progress.signed_seq))
                 if monotonic_ns() >= until_ns:
                     break
         if seen:
@@ -136,6 +144,9 @@ class Scrub:
             raise Damage(f"record {end.seq} {end.reason}")
         _check_index(connection, before, NO_NUMBER, seen)
         self._next(Part.ITEMS)
+
+    def _check_once(self, data: bytes, signature: bytes) -> bool:
+        return self._seq <= self.progress.signed_seq or self._verify is None or self._verify(data, signature)
 
     def _items(self, connection: sqlite3.Connection) -> None:
         items = read_items(connection, self.progress.number, PAGE_ROWS)
@@ -155,12 +166,12 @@ class Scrub:
         if rows:
             self.progress = replace(self.progress, number=rows[-1][0], hash=rows[-1][1])
             return False
-        self.progress = Progress(done_ns=max(1, now_ns))
+        self.progress = Progress(done_ns=max(1, now_ns), signed_seq=self.progress.signed_seq)
         return True
 
     def _next(self, part: Part) -> None:
         self._walk = None
-        self.progress = Progress(part, done_ns=self.progress.done_ns)
+        self.progress = Progress(part, done_ns=self.progress.done_ns, signed_seq=self.progress.signed_seq)
 
 
 def check_newest(connection: sqlite3.Connection, verify: Verify | None, last_seq: int) -> None:

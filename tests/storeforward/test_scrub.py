@@ -76,12 +76,34 @@ def test_a_pass_goes_on_where_the_last_start_left_it(tmp_path: Path) -> None:
             await step(journal, clock)
             await step(journal, clock)
         async with opened(path, clock) as journal:
-            assert journal._upkeep.scrub.progress == Progress(Part.RECORDS, 2 * PAGE_ROWS)
+            assert journal._upkeep.scrub.progress == Progress(Part.RECORDS, 2 * PAGE_ROWS, signed_seq=2 * PAGE_ROWS)
             assert journal.values == {}, "what the journal keeps for itself is nobody else's"
             while not await step(journal, clock):
                 pass
         async with opened(path, clock) as journal:
-            assert journal._upkeep.scrub.progress == Progress(done_ns=clock.now_ns())
+            assert journal._upkeep.scrub.progress == Progress(done_ns=clock.now_ns(), signed_seq=RECORDS)
+
+    run(main)
+
+
+def test_a_signature_is_verified_in_the_first_pass_that_meets_it(tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> None:
+        path = tmp_path / "journal.db"
+        await fill(path, clock)
+        verified = 0
+
+        def counting(data: bytes, signature: bytes) -> bool:
+            nonlocal verified
+            verified += 1
+            return VERIFY(data, signature)
+
+        scrub = Scrub(counting, Progress())
+        with closing(sqlite3.connect(path)) as connection:
+            (signed,) = connection.execute("SELECT COUNT(*) FROM records WHERE signature IS NOT NULL").fetchone()
+            for _ in range(2):
+                while not scrub.step(connection, 0, clock.monotonic_ns, 1):
+                    pass
+                assert verified == signed > 0
 
     run(main)
 
