@@ -148,7 +148,7 @@ class Follower:
             raise NodeBehind(trusted.height, newest.height)
         if newest.height > trusted.height:
             trusted = await self._verify(node, trusted, await node.with_validators(newest))
-        elif header_hash(newest.header) != trusted.signed_header.hash:
+        elif newest.header != trusted.header:
             await self._changed_its_mind(node, trusted)
         self.refuse_stale(trusted.header)
         self._nodes.praise(node)

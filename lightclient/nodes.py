@@ -123,9 +123,10 @@ class Nodes:
 
     def praise(self, provider: Provider) -> None:
         """Back in good standing. Not so a liar whose time is not over: that it can be honest too is no surprise."""
-        seen = self._pool.view(self._now_ns())[self.everyone.index(provider)]
+        index = self.everyone.index(provider)
+        seen = self._pool.seen(index, self._now_ns())
         if not (seen.condition is Condition.COOLING and seen.fault is Fault.LIED):
-            self._pool.praise(self.everyone.index(provider))
+            self._pool.praise(index)
 
     def blame(self, provider: Provider, error: LightClientError) -> None:
         """Leave the node alone for a while; a lie is also an alarm."""

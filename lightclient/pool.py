@@ -143,9 +143,10 @@ class Pool:
 
     def view(self, now_ns: int) -> tuple[NodeView, ...]:
         """Every node, in order."""
-        return tuple(self._seen(index, now_ns) for index in range(len(self._names)))
+        return tuple(self.seen(index, now_ns) for index in range(len(self._names)))
 
-    def _seen(self, index: int, now_ns: int) -> NodeView:
+    def seen(self, index: int, now_ns: int) -> NodeView:
+        """How one node stands."""
         standing = self._standings[index]
         cooling = standing.is_cooling(now_ns)
         return NodeView(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from storeforward.database import PAGE_BYTES
 from storeforward.eviction import GAPS_TO_ONE, NS_PER_DAY
 from storeforward.options import JournalOptions
+from storeforward.sqlitefile import PAGE_BYTES
 
 HIGH_PERMILLE: Final = 900
 LOW_PERMILLE: Final = 850

@@ -21,10 +21,10 @@ from storeforward.migrations import migrate
 from storeforward.options import JournalOptions
 from storeforward.records import Chain, Record, RecordRef, StoredRecord, Stream, record_hash
 from storeforward.salvage import SalvagedRecord
+from storeforward.sqlitefile import PAGE_BYTES
 
 _log = logging.getLogger(__name__)
 
-PAGE_BYTES: Final = 4096
 OWN: Final = "journal: "
 """How the names of the journal's own values begin."""
 _SMALL_TABLES: Final = frozenset(("items", "named_values", "sequence", "wear"))

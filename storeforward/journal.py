@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import NoReturn, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 from agent.vocabulary import Clock, Sign
 from storeforward import database, scrub
@@ -33,6 +33,9 @@ from storeforward.records import StoredRecord, Stream
 from storeforward.reserve import Rationing
 from storeforward.signatures import Verify
 from storeforward.writer import Outcome, Request, Written
+
+PAGE: Final = 1_000
+"""Records read at a time where all are wanted."""
 
 _log = logging.getLogger(__name__)
 
@@ -157,6 +160,13 @@ class Journal:
     async def read_records(self, stream: Stream, after_seq: int = 0, limit: int = 100) -> list[StoredRecord]:
         """Records of a stream with sequence numbers above `after_seq`, in order. Raises StorageFailed."""
         return await self._read(partial(database.read_records, stream=stream, after_seq=after_seq, limit=limit))
+
+    async def all_records(self, stream: Stream, after_seq: int = 0) -> AsyncIterator[StoredRecord]:
+        """The same to the end, read page by page. Raises StorageFailed."""
+        while page := await self.read_records(stream, after_seq, PAGE):
+            for stored in page:
+                yield stored
+            after_seq = page[-1].record.seq
 
     async def salvaged_bytes(self) -> int:
         """How much of the journal are records out of damaged files. Reads them all. Raises StorageFailed."""

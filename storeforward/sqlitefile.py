@@ -15,8 +15,8 @@ from typing import Final
 
 PAGE_BYTES: Final = 4096
 """The journal's page size, which is SQLite's default."""
-_WAL_HEADER: Final = 32
-_FRAME_HEADER: Final = 24
+WAL_HEADER_BYTES: Final = 32
+FRAME_HEADER_BYTES: Final = 24
 _WAL_MAGIC: Final = {0x377F0682: "<", 0x377F0683: ">"}
 """The WAL's first word also says in which byte order its checksums count."""
 _TABLE_LEAF: Final = 13
@@ -128,29 +128,29 @@ def _frames(read: Read, size: int) -> tuple[list[tuple[int, int]], list[tuple[in
     Only what SQLite itself would take counts as committed: with the header's salts, an unbroken checksum, up to the last
     frame that ends a transaction. Behind that lie frames of older times, and of transactions that nobody was told of.
     """
-    header = read(0, _WAL_HEADER)
+    header = read(0, WAL_HEADER_BYTES)
     frames: list[tuple[int, int]] = []
     committed = 0
     order = None
     salts = b""
     sums = (0, 0)
-    if len(header) == _WAL_HEADER:
+    if len(header) == WAL_HEADER_BYTES:
         (magic,) = struct.unpack_from(">I", header)
         order, salts = _WAL_MAGIC.get(magic), header[16:24]
         if order is not None:
             sums = _checksum(order, header[:24], sums)
             if sums != struct.unpack_from(">II", header, 24):
                 order = None
-    for start in range(_WAL_HEADER, size, _FRAME_HEADER + PAGE_BYTES):
-        frame = read(start, _FRAME_HEADER + PAGE_BYTES)
-        if len(frame) <= _FRAME_HEADER:
+    for start in range(WAL_HEADER_BYTES, size, FRAME_HEADER_BYTES + PAGE_BYTES):
+        frame = read(start, FRAME_HEADER_BYTES + PAGE_BYTES)
+        if len(frame) <= FRAME_HEADER_BYTES:
             break
         page, pages_after_commit = struct.unpack_from(">II", frame)
-        frames.append((start + _FRAME_HEADER, page))
+        frames.append((start + FRAME_HEADER_BYTES, page))
         if order is not None:
-            is_whole = frame[8:16] == salts and len(frame) == _FRAME_HEADER + PAGE_BYTES
+            is_whole = frame[8:16] == salts and len(frame) == FRAME_HEADER_BYTES + PAGE_BYTES
             if is_whole:
-                sums = _checksum(order, frame[_FRAME_HEADER:], _checksum(order, frame[:8], sums))
+                sums = _checksum(order, frame[FRAME_HEADER_BYTES:], _checksum(order, frame[:8], sums))
             if not is_whole or sums != struct.unpack_from(">II", frame, 16):
                 order = None
             elif pages_after_commit:

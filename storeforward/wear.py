@@ -14,10 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from storeforward.database import PAGE_BYTES
+from storeforward.sqlitefile import FRAME_HEADER_BYTES, PAGE_BYTES, WAL_HEADER_BYTES
 
-WAL_HEADER_BYTES: Final = 32
-FRAME_HEADER_BYTES: Final = 24
 FRAME_BYTES: Final = FRAME_HEADER_BYTES + PAGE_BYTES
 _SALTS_IN_WAL: Final = slice(16, 24)
 _SALTS_IN_FRAME: Final = slice(8, 16)

@@ -18,7 +18,7 @@ from typing import Final
 from agent.vocabulary import Sign
 from storeforward.bounds import HIGH_PERMILLE, LOW_PERMILLE, Bounds
 from storeforward.changes import Applied, Changes
-from storeforward.database import PAGE_BYTES, failure_in_use
+from storeforward.database import failure_in_use
 from storeforward.errors import JournalFull, StorageFailed
 from storeforward.eviction import Eviction, Evictor, Now, Summaries
 from storeforward.items import LAST_OPEN, Item
@@ -27,6 +27,7 @@ from storeforward.metrics import Metrics, read_oldest_unsent
 from storeforward.options import JournalOptions
 from storeforward.records import Chain, NewRecord, RecordRef, Stream, record_hash
 from storeforward.salvage import SalvagedRecord
+from storeforward.sqlitefile import PAGE_BYTES
 from storeforward.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from agent.time.keeping import TimeKeeper
 from agent.time.ledger import HeaderClock, NewestBlock
 from agent.vocabulary import Clock
 from lightclient.blocks import Header
-from lightclient.client import LightClient
+from lightclient.client import FIRST_PROVABLE, LightClient
 from lightclient.errors import (
     HeaderFromFuture,
     LightClientError,
@@ -31,8 +31,6 @@ from lightclient.provider import CheckOutcome
 from lightclient.proving import Proven
 from lightclient.rfc3339 import format_ns
 
-FIRST_PROVABLE: Final = 2
-"""Height of the first header that commits to a state."""
 LEAD_NS: Final = 60 * NS_PER_S
 """A header may not be ahead of the own clock by more: the most that validators' clocks may be configured to differ."""
 _LEDGER_TROUBLES: Final = (

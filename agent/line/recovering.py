@@ -34,7 +34,6 @@ about so many orders of one device in an hour, and jumps of up to 1,024."""
 LOOK_BACK_S: Final = 86_400
 """How far back the newest own reading is looked for."""
 SLOTS_PER_LOOK: Final = 16
-HISTORY_PAGE: Final = 1_000
 
 
 async def restore(journal: Journal, observer: Observer, own: OwnOrders, unsettled: Unsettled) -> None:
@@ -43,9 +42,8 @@ async def restore(journal: Journal, observer: Observer, own: OwnOrders, unsettle
     own.restore(values.get(STANDING, b"\x90"))
     unsettled.restore(values.get(UNSETTLED, b"\x90"))
     after_seq = int(values.get(HISTORY_FROM, b"0"))
-    while page := await journal.read_records(Stream.ENERGY, after_seq, HISTORY_PAGE):
-        observer.history.extend(entries.decode_energy(stored.record.body) for stored in page)
-        after_seq = page[-1].record.seq
+    async for stored in journal.all_records(Stream.ENERGY, after_seq):
+        observer.history.append(entries.decode_energy(stored.record.body))
 
 
 class Recovery:

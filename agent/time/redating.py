@@ -8,7 +8,7 @@ never learnt the time has no dates: its samples are evidence, and its slots do n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -85,19 +85,20 @@ class Redating:
         if self._after_seq is None:
             return []
         page = await journal.read_records(Stream.SAMPLE, self._after_seq, PAGE)
-        found: list[Fed | NeverDated] = [event for stored in page for event in self._take(stored)]
+        datings = self._datings()
+        found: list[Fed | NeverDated] = [event for stored in page for event in self._take(stored, datings)]
         if len(page) == PAGE:
             self._after_seq = page[-1].record.seq
             return found
         self._after_seq = None
         return [*found, *self._never_dated()]
 
-    def _take(self, stored: StoredRecord) -> list[Fed]:
+    def _take(self, stored: StoredRecord, datings: Mapping[bytes, Dating]) -> list[Fed]:
         record = stored.record
         self._note_boot(record)
         if record.wall_ns:
             return []  # fed at once, when it was taken
-        dating = self._datings().get(record.boot_id)
+        dating = datings.get(record.boot_id)
         dated = None if dating is None else dating.date(record.monotonic_ns)
         if dated is None:
             self._without[record.boot_id] += 1
@@ -130,9 +131,4 @@ class Redating:
 
 async def read_anchors(journal: Journal) -> list[Anchor]:
     """All anchors of time in a journal, in order. Raises StorageFailed."""
-    anchors: list[Anchor] = []
-    after_seq = 0
-    while page := await journal.read_records(Stream.ANCHOR, after_seq, PAGE):
-        anchors += [Anchor.decode(stored.record.body) for stored in page]
-        after_seq = page[-1].record.seq
-    return anchors
+    return [Anchor.decode(stored.record.body) async for stored in journal.all_records(Stream.ANCHOR)]

@@ -9,13 +9,14 @@ from agent.clock import NS_PER_S
 from agent.config import AgentConfig
 from agent.line.damage import identity, remembered
 from lightclient.rfc3339 import format_ns
-from storeforward.database import PAGE_BYTES, count_items, count_salvaged, read_values
+from storeforward.database import count_items, count_salvaged, read_values
 from storeforward.eviction import evicted_before
 from storeforward.files import asides, is_locked
 from storeforward.items import LAST_OPEN, ItemState
 from storeforward.metrics import read_depth, read_oldest_unsent
 from storeforward.records import Record, Stream
 from storeforward.reserve import REFUSED, Reserve
+from storeforward.sqlitefile import PAGE_BYTES
 from storeforward.wear import DAY_NS, read_wear
 from tools.console import ExitCode, emit
 from tools.journal.words import stream_name, time_of

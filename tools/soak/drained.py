@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import pairwise
-from typing import Final, NoReturn
+from typing import NoReturn
 
 from agent.clock import NS_PER_S
 from agent.journaling import entries
@@ -16,8 +16,6 @@ from storeforward.journal import Journal
 from storeforward.records import StoredRecord, Stream
 from tools.soak.campaign import Violation
 from tools.soak.chain import ChainCheck
-
-PAGE: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,7 @@ class Check:
         letters = await self.journal.outbox.dead_letters()
         if letters:
             self._fail("dead letters", f"{len(letters)}, first: {letters[0].detail}")
-        records = {entries.decode_energy(s.record.body).slot_s: s async for s in self._stream(Stream.ENERGY)}
+        records = {entries.decode_energy(s.record.body).slot_s: s async for s in self.journal.all_records(Stream.ENERGY)}
         for slot_s in slots:
             value, record = self.read(keys.reading(self.device_id, slot_s)), records.get(slot_s)
             if value is None or record is None:
@@ -61,10 +59,12 @@ class Check:
         """All records are signed and chained, and there is a sample for every second but so many; how many there are."""
         check = ChainCheck(public_key)
         samples = seconds = first_s = last_s = 0
-        streams = [[stored async for stored in self._stream(stream)] for stream in Stream if stream is not Stream.SAMPLE]
+        streams = [
+            [stored async for stored in self.journal.all_records(stream)] for stream in Stream if stream is not Stream.SAMPLE
+        ]
         others = merge(*streams, key=lambda stored: stored.record.seq)
         waiting = next(others, None)
-        async for sample in self._stream(Stream.SAMPLE):
+        async for sample in self.journal.all_records(Stream.SAMPLE):
             while waiting is not None and waiting.record.seq < sample.record.seq:
                 self._follow(check, waiting)
                 waiting = next(others, None)
@@ -83,13 +83,6 @@ class Check:
         problem = check.take([stored])
         if problem is not None:
             self._fail("journal", problem)
-
-    async def _stream(self, stream: Stream) -> AsyncIterator[StoredRecord]:
-        after_seq = 0
-        while page := await self.journal.read_records(stream, after_seq, PAGE):
-            for stored in page:
-                yield stored
-            after_seq = page[-1].record.seq
 
     def _fail(self, where: str, what: str) -> NoReturn:
         raise Violation(self.campaign, self.seed, where, what)
