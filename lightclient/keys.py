@@ -52,6 +52,10 @@ def reading(device_id: bytes, slot_s: int) -> bytes:
     return b"e" + device_id + _number(slot_s)
 
 
+def notice(device_id: bytes, slot_s: int) -> bytes:
+    return b"n" + device_id + _number(slot_s)
+
+
 def settlement(slot_s: int) -> bytes:
     return b"s" + _number(slot_s)
 

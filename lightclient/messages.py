@@ -156,6 +156,29 @@ class Transfer:
         return (self.party, self.amount_ueur, self.reference)
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a device's journal came to by a slot: what is in it stays there, but nobody can say later that it was otherwise.
+    Carries seq 0: (device, slot) counts once.
+
+    Counted since the notice before: `events` and `gaps` are records of these streams, `evicted` the records that the gaps say
+    went, captured from `first_s` to `last_s` (0, 0: nothing went, or not known). `record_hash` is that of the newest of them
+    and vouches, through the journal's hash chain, for all before it.
+    """
+
+    KIND: ClassVar[int] = 10
+    slot_s: int
+    events: int
+    gaps: int
+    evicted: int
+    first_s: int
+    last_s: int
+    record_hash: bytes
+
+    def body(self) -> tuple[Any, ...]:
+        return (self.slot_s, self.events, self.gaps, self.evicted, self.first_s, self.last_s, self.record_hash)
+
+
 Message = (
     PlaceOrder
     | ReplaceOrder
@@ -166,6 +189,7 @@ Message = (
     | OpenReading
     | CommittedReading
     | Transfer
+    | Notice
 )
 
 
@@ -258,6 +282,19 @@ def _transfer(party: Any, amount: Any, reference: Any) -> Transfer:
     return Transfer(_bytes(party, ID_BYTES, "party"), checked, reference)
 
 
+def _notice(slot: Any, *fields: Any) -> Notice:
+    *numbers, record_hash = fields
+    names = "events", "gaps", "evicted", "first_s", "last_s"
+    checked = [_integer(value, 0, MAX_SEQ, name) for value, name in zip(numbers, names, strict=True)]
+    events, gaps, evicted, first_s, last_s = checked
+    if not events and not gaps:
+        raise Malformed("a notice is about one record at least")
+    if (evicted and not gaps) or (last_s and not evicted) or first_s > last_s:
+        raise Malformed("only gaps say what went, and when")
+    record = _bytes(record_hash, HASH_BYTES, "record_hash")
+    return Notice(_slot(slot), events, gaps, evicted, first_s, last_s, record)
+
+
 _DECODERS: Final[dict[int, tuple[int, Callable[..., Message]]]] = {
     PlaceOrder.KIND: (6, _place),
     ReplaceOrder.KIND: (4, _replace),
@@ -268,6 +305,7 @@ _DECODERS: Final[dict[int, tuple[int, Callable[..., Message]]]] = {
     OpenReading.KIND: (6, _reading),
     CommittedReading.KIND: (3, _committed),
     Transfer.KIND: (3, _transfer),
+    Notice.KIND: (7, _notice),
 }
 """Kind number -> (number of body fields, decoder). A new message kind is a class above and a row here."""
 

@@ -49,6 +49,9 @@ class Refusal(IntEnum):
     READING_TOO_OLD = 52
     READING_GAP = 53
     READING_IMPLAUSIBLE = 54
+    NOTICE_STANDS = 55
+    NOTICE_EARLY = 56
+    NOTICE_TOO_OLD = 57
     UNKNOWN_PARTY = 60
     TRANSFER_ZERO = 61
     BALANCE_TOO_LARGE = 62
@@ -61,7 +64,7 @@ SENTENCES: dict[Refusal, str] = {
     Refusal.WRONG_CHAIN: "the transaction is for another chain_id",
     Refusal.UNKNOWN_SENDER: "no party or device of this society has this id",
     Refusal.BAD_SIGNATURE: "the signature is not a low-s ES256 signature of the payload by the sender's key",
-    Refusal.REPLAYED: "this seq has been used, or this reading already counts",
+    Refusal.REPLAYED: "this seq has been used, or this reading or notice already counts",
     Refusal.SEQ_TOO_FAR: "seq is more than 1,024 above the highest seen",
     Refusal.SEQ_TOO_OLD: "seq is more than 1,023 below the highest seen",
     Refusal.EXPIRED: "the block is above expires_height",
@@ -91,6 +94,9 @@ SENTENCES: dict[Refusal, str] = {
     Refusal.READING_TOO_OLD: "the dispute time of this slot is over",
     Refusal.READING_GAP: "the registers do not continue those of the neighbouring slot",
     Refusal.READING_IMPLAUSIBLE: "the energy is more than 1.05 times nameplate allows",
+    Refusal.NOTICE_STANDS: "another notice of this device and slot already counts",
+    Refusal.NOTICE_EARLY: "the slot has not begun",
+    Refusal.NOTICE_TOO_OLD: "the dispute time of this slot is over",
     Refusal.UNKNOWN_PARTY: "no party of this society has this id",
     Refusal.TRANSFER_ZERO: "a transfer of nothing",
     Refusal.BALANCE_TOO_LARGE: "no account holds more than 10^18 ueur",

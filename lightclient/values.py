@@ -276,6 +276,19 @@ class ReadingRecord(Flat):
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class NoticeRecord(Flat):
+    """A notice that counts. Key `n`."""
+
+    events: int
+    gaps: int
+    evicted: int
+    first_s: int
+    last_s: int
+    record_hash: bytes
+    height: int
+
+
 class SettledOn(IntEnum):
     GRID_METER = 1
     SUM_OF_DEVICES = 2
