@@ -7,9 +7,9 @@ rewritten; they date what came before them as well as what came after.
     anchor body = msgpack([1, source, boot_id, before_ns, after_ns, utc_ns, uncertainty_ns, height, hash])
 
 The offset between UTC and the monotonic clock is constant but for the drift of the crystal, so each anchor bounds it, the
-closer in time the better. Of one source the bounds are met; another source may narrow them further, never widen them. Sources
-that are further apart than TOLERANCE_NS contradict each other: then the account that more sources tell is believed, and with
-none ahead, nobody: no date is better than a wrong one.
+closer in time the better. How much drift to reckon with, the anchors themselves show. Of one source the bounds are met;
+another source may narrow them further, never widen them. Sources that are further apart than TOLERANCE_NS contradict each
+other: then the account that more sources tell is believed, and with none ahead, nobody: no date is better than a wrong one.
 """
 
 from __future__ import annotations
@@ -28,6 +28,11 @@ TOLERANCE_NS: Final = 30 * NS_PER_S
 DRIFT_PPM: Final = 50
 """What a crystal may be off. Where the anchors of one source show more, more is assumed."""
 MOST_DRIFT_PPM: Final = 800
+STEADY_DRIFT_PPM: Final = 15
+"""What a clock may stray whose rate was set right before: the frequency tolerance PHI of NTP (RFC 5905, section 7.2)."""
+STEADY_RATE_PPM: Final = 5
+STEADY_OVER_NS: Final = 6 * 3600 * NS_PER_S
+"""A rate was set right where two anchors, at least so far apart, show that it was off by no more than that."""
 _PPM: Final = 1_000_000
 _FORMAT: Final = 1
 
@@ -164,10 +169,10 @@ class _Track:
 
     def __init__(self, anchors: Sequence[Anchor]) -> None:
         points = sorted(map(_Bounds.of, anchors), key=lambda point: point.at_ns)
-        self._drift_ppm = DRIFT_PPM
+        self._drift_ppm = STEADY_DRIFT_PPM if _are_steady(points) else DRIFT_PPM
         met = _all_met(points, self._drift_ppm)
         while met is None and self._drift_ppm < MOST_DRIFT_PPM:
-            self._drift_ppm *= 2
+            self._drift_ppm = max(DRIFT_PPM, 2 * self._drift_ppm)
             met = _all_met(points, self._drift_ppm)
         slack_ns = NS_PER_S
         while met is None:  # no drift explains it: the source is less exact than it says
@@ -182,6 +187,17 @@ class _Track:
         after = bisect_right(self._times, at_ns)
         seen = [point.seen_from(at_ns, self._drift_ppm) for point in self._points[max(0, after - 1) : after + 1]]
         return seen[0] if len(seen) == 1 else seen[0].met_by(seen[1])
+
+
+def _are_steady(points: Sequence[_Bounds]) -> bool:
+    """Whether the anchors show a clock at the right rate: the kernel slews the monotonic one too, while a time service runs."""
+    exact = min(points, key=lambda point: point.high_ns - point.low_ns)
+    for other in points:
+        apart_ns = abs(other.at_ns - exact.at_ns)
+        most_ns = max(other.high_ns - exact.low_ns, exact.high_ns - other.low_ns)
+        if apart_ns >= STEADY_OVER_NS and most_ns * _PPM <= STEADY_RATE_PPM * apart_ns:
+            return True
+    return False
 
 
 def _wider(points: Sequence[_Bounds], slack_ns: int) -> list[_Bounds]:

@@ -26,7 +26,11 @@ ANCHOR_EVERY_NS: Final = 6 * 3600 * NS_PER_S
 
 
 class TimeKeeper:
-    """What one device knows of the time. `built_after_ns`: a time that has passed for whoever runs this code."""
+    """What one device knows of the time. `built_after_ns`: a time that has passed for whoever runs this code.
+
+    The device's clock goes by it at once. Nobody is told anything before `restore`: what the journal knows may settle what the
+    system's clock alone leaves open.
+    """
 
     def __init__(self, clock: DeviceClock, status: Status, boot_id: bytes, ledger: LedgerTime, built_after_ns: int = 0) -> None:
         self.clock = clock
@@ -49,10 +53,13 @@ class TimeKeeper:
         """Called when there is something to write down."""
         self.on_move: Callable[[], None] = _nobody
         """Called when the state changed, or the time leapt."""
+        self._told_state = TimeState.UNKNOWN
+        """What others were told last."""
         self._lost_at_ns = clock.monotonic_ns()
         self._new_anchors: list[Anchor] = []
         self._new_events: list[str] = []
-        self.look()
+        self._ask_system()
+        self._decide()
 
     @property
     def floor_ns(self) -> int:
@@ -78,8 +85,12 @@ class TimeKeeper:
         dated = self.date(self.clock.monotonic_ns())
         if dated is None:
             return None
-        uncertainty_ns = self.synchronisation.uncertainty_ns if self._follows_system else dated.uncertainty_ns
-        return Dated(self.clock.now_ns(), uncertainty_ns)
+        shown_ns = self.clock.now_ns()
+        if not self._follows_system:
+            return Dated(shown_ns, dated.uncertainty_ns)
+        # Once no server answers, the kernel's bound grows by 500 ppm, ten times what a crystal does: then the anchors say more.
+        by_anchors_ns = dated.uncertainty_ns + abs(shown_ns - dated.utc_ns)
+        return Dated(shown_ns, min(self.synchronisation.uncertainty_ns, by_anchors_ns))
 
     def wall_ns(self) -> int | None:
         """The time of capture for a record that is made now; None where it is not known."""
@@ -101,6 +112,10 @@ class TimeKeeper:
 
     def look(self) -> None:
         """Ask the system's clock and decide anew."""
+        self._ask_system()
+        self._assess()
+
+    def _ask_system(self) -> None:
         system = self.clock.system
         self.synchronisation = found = system.synchronisation()
         before_ns, utc_ns, after_ns = system.monotonic_ns(), system.now_ns(), system.monotonic_ns()
@@ -112,7 +127,6 @@ class TimeKeeper:
         else:
             self._refusal = ""
             self._hear(Anchor(Source.SYSTEM, self.boot_id, before_ns, after_ns, utc_ns, found.uncertainty_ns))
-        self._assess()
 
     def hear_block(self, block: NewestBlock) -> None:
         """The ledger's newest block, verified and confirmed by witnesses."""
@@ -179,16 +193,20 @@ class TimeKeeper:
         self._new_anchors.append(anchor)
 
     def _assess(self) -> None:
+        """Decide, and tell what changed."""
+        shown_ns = self.clock.now_ns()
+        self._decide()
+        self._tell(has_moved=abs(self.clock.now_ns() - shown_ns) > JUMP_NS)
+
+    def _decide(self) -> None:
         """Move to the state that follows from all that was heard, and let the clock go by it."""
         now_ns = self.clock.monotonic_ns()
-        before, shown_ns = self.state, self.clock.now_ns()
         dated = self.dating.date(now_ns)
         event, self.why = self._judge(dated)
         self.state = NEXT[self.state, event]
         if self.is_anchored and dated is not None and Source.LEDGER in self.dating.sources:
             self.passed(dated.earliest_ns)
         self._set_clock(dated, now_ns)
-        self._tell(before, has_moved=abs(self.clock.now_ns() - shown_ns) > JUMP_NS)
 
     def _judge(self, dated: Dated | None) -> tuple[TimeEvent, str]:
         """What follows from all that was heard, and why not more."""
@@ -218,7 +236,8 @@ class TimeKeeper:
         off_ns = abs(self.clock.system.now_ns() - dated.utc_ns)
         return Source.SYSTEM in self.dating.sources and not self._refusal and off_ns <= JUMP_NS + dated.uncertainty_ns
 
-    def _tell(self, before: TimeState, *, has_moved: bool) -> None:
+    def _tell(self, *, has_moved: bool) -> None:
+        before, self._told_state = self._told_state, self.state
         at_s = self.clock.now_ns() // NS_PER_S
         if not self.is_anchored:
             self._status.set(Trouble.WRONG_TIME, self.why, at_s)

@@ -16,7 +16,7 @@ from agent.time.ledger import HeaderClock, LedgerTime, NewestBlock
 from agent.time.states import NEXT, TimeEvent, TimeState
 from agent.time.system import AlwaysRight, KernelTime, ask_kernel, boot_id_of_machine
 from storeforward.timekeeping import Anchor, Source
-from tests.agent.timekit import BOOT_ID, BUILT_NS, DRIFT_S, HEARTBEAT_S, FakeSystem, HandClock, time_keeper
+from tests.agent.timekit import BOOT_ID, BUILT_NS, DRIFT_S, HEARTBEAT_S, FakeSystem, HandClock, bare_time_keeper, time_keeper
 
 T0_NS = 1_772_323_200 * NS_PER_S
 HOUR_S = 3_600
@@ -251,6 +251,23 @@ def test_a_restart_within_a_boot_goes_on_from_its_anchors() -> None:
     other_boot.restore(world.true.ns - 60 * NS_PER_S, anchors)
     assert other_boot.state is TimeState.FLOOR
     assert other_boot.clock.now_ns() == world.true.ns - 60 * NS_PER_S
+
+
+def test_what_the_journal_settles_was_no_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    """At a restart the clock alone says nothing, and the anchors of before say it all: nobody hears of a wrong time."""
+    world = World()
+    anchors, _ = world.time.take_news()
+    world.wait(HOUR_S)
+    world.system.is_synchronised = False
+    caplog.clear()
+    restarted = bare_time_keeper(DeviceClock(world.system), world.status)
+    assert not restarted.is_anchored
+    assert restarted.clock.now_ns() < world.true.ns, "it goes by what is certain meanwhile"
+    restarted.restore(world.true.ns - 60 * NS_PER_S, anchors)
+    assert restarted.is_anchored
+    assert restarted.take_news() == ([], ["The time is anchored."])
+    assert world.status.snapshot() == {}
+    assert caplog.messages == []
 
 
 def test_anchors_below_the_floor_are_not_believed() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storeforward.boots import Between, Boot, starts
-from storeforward.timekeeping import DRIFT_PPM, NS_PER_S, TOLERANCE_NS, Anchor, Dated, Dating, Source
+from storeforward.timekeeping import DRIFT_PPM, NS_PER_S, STEADY_DRIFT_PPM, TOLERANCE_NS, Anchor, Dated, Dating, Source
 
 BOOT = bytes(range(16))
 T0_NS = 1_772_323_200 * NS_PER_S
@@ -103,6 +103,38 @@ def test_a_clock_that_drifts_more_than_assumed_is_dated_honestly(ppm: int) -> No
         true_ns = T0_NS + at_ns - at_ns * ppm // 1_000_000
         assert date.earliest_ns <= true_ns <= date.latest_ns
         assert date.uncertainty_ns < 12 * NS_PER_S
+
+
+@pytest.mark.parametrize(
+    ("hours", "uncertainty_ms", "ppm", "drift_ppm"),
+    [
+        ((0, 6), 40, 1, STEADY_DRIFT_PPM),
+        ((0, 6, 12, 18, 24), 200, 0, STEADY_DRIFT_PPM),
+        ((0, 6), 100, 0, DRIFT_PPM),
+        ((0, 5), 1, 0, DRIFT_PPM),
+        ((0, 6, 12), 1, 20, DRIFT_PPM),
+        ((0,), 0, 0, DRIFT_PPM),
+    ],
+    ids=["exact", "inexact but long", "inexact", "too short", "the rate is wrong", "one anchor"],
+)
+def test_a_clock_whose_rate_was_set_right_drifts_less(
+    hours: tuple[int, ...], uncertainty_ms: int, ppm: int, drift_ppm: int
+) -> None:
+    dating = Dating([anchor(hour * HOUR_NS, 0, uncertainty_ms * 1_000_000, ppm=ppm) for hour in hours])
+    last_ns = hours[-1] * HOUR_NS
+    last, later = dating.date(last_ns), dating.date(last_ns + 7 * DAY_NS)
+    assert last is not None
+    assert later is not None
+    assert later.uncertainty_ns - last.uncertainty_ns == 7 * DAY_NS * drift_ppm // 1_000_000
+
+
+def test_a_rate_that_was_right_only_for_a_while_is_not_reckoned_with() -> None:
+    """It was set right on the first day; what came on the second no steady clock explains."""
+    steady = [anchor(hours * HOUR_NS, 0, 1_000_000) for hours in (0, 6, 12, 18, 24)]
+    strayed = anchor(48 * HOUR_NS, 3 * NS_PER_S, 1_000_000)
+    date = Dating([*steady, strayed]).date(49 * HOUR_NS)
+    assert date is not None
+    assert date.uncertainty_ns >= HOUR_NS * DRIFT_PPM // 1_000_000
 
 
 def test_a_source_that_is_less_exact_than_it_says_is_met_in_the_middle() -> None:
