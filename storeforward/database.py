@@ -154,7 +154,8 @@ def failure_in_use(path: Path, error: sqlite3.Error) -> StorageFailed:
 
 def read_chain(connection: sqlite3.Connection, device: bytes, boot_id: bytes) -> Chain:
     """Where the hash chains go on."""
-    (last,) = connection.execute("SELECT COALESCE(MAX(seq), 0) FROM records").fetchone()
+    newest = connection.execute("SELECT seq FROM all_records ORDER BY seq DESC LIMIT 1").fetchone()
+    last = 0 if newest is None else int(newest[0])
     place = read_place(connection, last)
     return Chain(device, boot_id, last + 1, head=place.head.record_hash, samples_head=place.samples.record_hash)
 
@@ -166,16 +167,13 @@ def read_place(connection: sqlite3.Connection, seq: int) -> Place:
 
 
 def _newest(connection: sqlite3.Connection, streams: Sequence[Stream], up_to: int) -> RecordRef:
-    """The newest record of some streams, by the index alone: between two signed records there may be any number of samples."""
-    newest = max(
-        connection.execute(
-            "SELECT COALESCE(MAX(seq), 0) FROM records WHERE stream = ? AND seq <= ?", (stream, up_to)
-        ).fetchone()[0]
-        for stream in streams
-    )
+    """The newest record of some streams, stream by stream: between two signed records there may be any number of samples."""
+    query = "SELECT seq FROM all_records WHERE stream = ? AND seq <= ? ORDER BY seq DESC LIMIT 1"
+    rows = [connection.execute(query, (stream, up_to)).fetchone() for stream in streams]
+    newest = max((row[0] for row in rows if row is not None), default=0)
     if not newest:
         return NOTHING
-    row = connection.execute("SELECT data FROM records WHERE seq = ?", (newest,)).fetchone()
+    row = connection.execute("SELECT data FROM all_records WHERE seq = ?", (newest,)).fetchone()
     if row is None:
         raise Damage(f"record {newest} is in an index, and not there")
     return RecordRef(newest, record_hash(row[0]))
@@ -207,10 +205,10 @@ def read_first_free(connection: sqlite3.Connection) -> int:
 def read_records(connection: sqlite3.Connection, stream: Stream, after_seq: int, limit: int) -> list[StoredRecord]:
     """Records of a stream in order."""
     rows = connection.execute(
-        "SELECT data, signature, proven_height FROM records WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
+        "SELECT seq, data, signature, proven_height FROM all_records WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
         (stream, after_seq, limit),
     )
-    return [StoredRecord(Record.decode(data), data, signature, height) for data, signature, height in rows]
+    return [StoredRecord(Record.decode(data), data, signature, height) for _, data, signature, height in rows]
 
 
 def read_salvaged(connection: sqlite3.Connection, after: tuple[int, bytes], limit: int) -> list[SalvagedRecord]:
@@ -234,7 +232,7 @@ def read_all(
     """Records above a sequence number in order, of one stream or of all; without a limit all. Raises ValueError for one that
     was altered."""
     condition = "" if stream is None else f" AND stream = {stream:d}"
-    query = f"SELECT seq, stream, data, signature, proven_height FROM records WHERE seq > ?{condition} ORDER BY seq LIMIT ?"
+    query = f"SELECT seq, stream, data, signature, proven_height FROM all_records WHERE seq > ?{condition} ORDER BY seq LIMIT ?"
     with closing(connection.execute(query, (after_seq, limit))) as rows:  # an error that is kept would keep the file locked
         for seq, number, data, signature, height in rows:
             record = Record.decode(data)

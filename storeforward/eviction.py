@@ -32,14 +32,14 @@ GAPS_TO_ONE: Final = 32
 
 
 class Going(Enum):
-    """Which records of a stream a step may take: an SQL condition over `records`."""
+    """Which records of a stream a step may take: an SQL condition over `all_records`."""
 
     ALL = "1"
-    NOT_WAITING = f"NOT EXISTS (SELECT 1 FROM items WHERE record_seq = records.seq AND state <= {LAST_OPEN:d})"
+    NOT_WAITING = f"NOT EXISTS (SELECT 1 FROM items WHERE record_seq = all_records.seq AND state <= {LAST_OPEN:d})"
     """All but those about which something still waits to be sent."""
     PROVEN = "proven_height IS NOT NULL"
     SETTLED = (
-        f"NOT EXISTS (SELECT 1 FROM items WHERE record_seq = records.seq AND state <= {LAST_OPEN:d})"
+        f"NOT EXISTS (SELECT 1 FROM items WHERE record_seq = all_records.seq AND state <= {LAST_OPEN:d})"
         f" AND seq NOT IN (SELECT record_seq FROM items WHERE state = {ItemState.REFUSED:d} AND record_seq IS NOT NULL)"
     )
     """All but those about which something waits to be sent, or to be looked at by a person: a dead letter."""
@@ -154,7 +154,8 @@ class Evictor:
     def join_gaps(self) -> Eviction | None:
         """Let many gaps of one level become one. None: there are not so many."""
         levels: dict[int, list[tuple[int, bytes, Gap]]] = {}
-        for seq, data in self._connection.execute("SELECT seq, data FROM records WHERE stream = ? ORDER BY seq", (Stream.GAP,)):
+        query = "SELECT seq, data FROM all_records WHERE stream = ? ORDER BY seq"
+        for seq, data in self._connection.execute(query, (Stream.GAP,)):
             gap = Gap.decode(Record.decode(data).body)
             levels.setdefault(gap.level, []).append((seq, record_hash(data), gap))
         for _, gaps in sorted(levels.items()):
@@ -167,8 +168,8 @@ class Evictor:
     def _page(self, step: Step, after_seq: int, rows: int) -> list[tuple[int, bytes, int]]:
         """The oldest records of a step's stream but the newest one, and which of them may go."""
         return self._connection.execute(
-            f"SELECT seq, data, {step.going.value} FROM records WHERE stream = ? AND seq > ?"
-            " AND seq < (SELECT MAX(seq) FROM records WHERE stream = ?) ORDER BY seq LIMIT ?",
+            f"SELECT seq, data, {step.going.value} FROM all_records WHERE stream = ? AND seq > ?"
+            " AND seq < (SELECT seq FROM all_records WHERE stream = ? ORDER BY seq DESC LIMIT 1) ORDER BY seq LIMIT ?",
             (step.stream, after_seq, step.stream, rows),
         ).fetchall()
 
@@ -202,13 +203,14 @@ class Evictor:
         return Kept.NOTHING, ()
 
     def _delete(self, seqs: Sequence[int]) -> None:
-        self._connection.executemany("DELETE FROM records WHERE seq BETWEEN ? AND ?", runs_of(seqs))
+        for table in ("records", "samples"):  # a number is in one of them, and only the one stream's are within its runs
+            self._connection.executemany(f"DELETE FROM {table} WHERE seq BETWEEN ? AND ?", runs_of(seqs))
 
 
 def evicted_before(connection: sqlite3.Connection, up_to: int | None = None) -> Mapping[Stream, int]:
     """How many records of each stream the gaps name, of all numbers or of those up to one."""
     counts: dict[Stream, int] = {}
-    for (data,) in connection.execute("SELECT data FROM records WHERE stream = ?", (Stream.GAP,)):
+    for (data,) in connection.execute("SELECT data FROM all_records WHERE stream = ?", (Stream.GAP,)):
         gap = Gap.decode(Record.decode(data).body)
         for stream in gap.evicted:
             counts[stream] = counts.get(stream, 0) + gap.count(stream, up_to)

@@ -87,7 +87,7 @@ class Tally:
 
 def count_records(connection: sqlite3.Connection, after_seq: int) -> dict[Stream, int]:
     """How many records of each stream there are above a number; reads as many."""
-    rows = connection.execute("SELECT stream, COUNT(*) FROM records NOT INDEXED WHERE seq > ? GROUP BY stream", (after_seq,))
+    rows = connection.execute("SELECT stream, COUNT(*) FROM all_records WHERE seq > ? GROUP BY stream", (after_seq,))
     return {Stream(stream): count for stream, count in rows}
 
 
@@ -105,7 +105,7 @@ def count_dead_letters(connection: sqlite3.Connection) -> int:
 def read_oldest_unsent(connection: sqlite3.Connection, boot_id: bytes, monotonic_ns: int) -> Captured | None:
     """The oldest record about which an item is open; `monotonic_ns` is now, in the boot `boot_id`."""
     row = connection.execute(
-        "SELECT data FROM records WHERE seq ="
+        "SELECT data FROM all_records WHERE seq ="
         f" (SELECT MIN(record_seq) FROM items WHERE state <= {LAST_OPEN:d} AND record_seq IS NOT NULL)"
     ).fetchone()
     if row is None:

@@ -28,6 +28,7 @@ from storeforward.signatures import SIGNATURE_BYTES, Verify
 from storeforward.sqlitefile import Read, Row, SqliteFile, is_sound
 
 _RECORD_COLUMNS: Final = 5
+_SAMPLE_COLUMNS: Final = 2
 _ITEM_COLUMNS: Final = 14
 _UNDECIDED: Final = frozenset((*(state for state in ItemState if state <= LAST_OPEN), ItemState.REFUSED))
 
@@ -174,9 +175,12 @@ class Salvage:
         return found
 
     def _from_row(self, row: Row, rank: int) -> _Candidate | None:
-        if len(row.columns) != _RECORD_COLUMNS:
+        if len(row.columns) == _SAMPLE_COLUMNS:
+            data, signature, height = row.columns[-1], None, None
+        elif len(row.columns) == _RECORD_COLUMNS:
+            data, signature, height = row.columns[2:]
+        else:
             return None
-        data, signature, height = row.columns[2:]
         if not isinstance(data, bytes) or not isinstance(signature, bytes | None) or not isinstance(height, int | None):
             return None
         return self._candidate(data, signature, height, rank)

@@ -270,10 +270,11 @@ class Writer:
 
     def _record(self, new: NewRecord, monotonic_ns: int) -> RecordRef:
         data, ref = self._chain.append(new, monotonic_ns)
-        signature = None if new.stream is Stream.SAMPLE else self._sign(data)
-        self._connection.execute(
-            "INSERT INTO records (seq, stream, data, signature) VALUES (?, ?, ?, ?)", (ref.seq, new.stream, data, signature)
-        )
+        if new.stream is Stream.SAMPLE:
+            self._connection.execute("INSERT INTO samples (seq, data) VALUES (?, ?)", (ref.seq, data))
+        else:
+            row = ref.seq, new.stream, data, self._sign(data)
+            self._connection.execute("INSERT INTO records (seq, stream, data, signature) VALUES (?, ?, ?, ?)", row)
         self._sealed[new.stream] += 1
         return ref
 
@@ -282,7 +283,7 @@ class Writer:
         row = old.record.seq, record_hash(old.data), old.record.stream, old.data, old.signature, old.proven_height, old.origin
         self._connection.execute(
             "INSERT OR IGNORE INTO salvaged (seq, hash, stream, data, signature, proven_height, origin)"
-            " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM records WHERE seq = ?1 AND data = ?4)",
+            " SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM all_records WHERE seq = ?1 AND data = ?4)",
             row,
         )
 

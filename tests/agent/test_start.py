@@ -24,7 +24,7 @@ HOME = "home-01-base-load"
 def samples_on_disk(path: Path, folder: Path) -> list[Record]:
     """The samples that would be there after a power cut now."""
     with closing(sqlite3.connect(power_cut(path, folder))) as connection:
-        rows = connection.execute("SELECT data FROM records WHERE stream = ?", (Stream.SAMPLE,)).fetchall()
+        rows = connection.execute("SELECT data FROM samples").fetchall()
     return [Record.decode(data) for (data,) in rows]
 
 

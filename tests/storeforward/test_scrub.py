@@ -121,11 +121,11 @@ Damager = Callable[[sqlite3.Connection], object]
 
 
 def forget_in_index(connection: sqlite3.Connection) -> None:
-    """Let the index by streams lack record 300."""
+    """Let the index by streams lack record 301."""
     (sql,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'records_by_stream'").fetchone()
     change = "UPDATE sqlite_master SET sql = ? WHERE name = 'records_by_stream'"
     connection.execute("PRAGMA writable_schema = ON")
-    connection.execute(change, (f"{sql} WHERE seq <> 300",))
+    connection.execute(change, (f"{sql} WHERE seq <> 301",))
     connection.execute("PRAGMA writable_schema = RESET")
     connection.execute("REINDEX records_by_stream")
     connection.execute("PRAGMA writable_schema = ON")
@@ -139,20 +139,20 @@ def statement(sql: str) -> Damager:
 
 def alter_body(connection: sqlite3.Connection) -> None:
     """Let record 300, a sample, say something else."""
-    (data,) = connection.execute("SELECT data FROM records WHERE seq = 300").fetchone()
-    connection.execute("UPDATE records SET data = ? WHERE seq = 300", (data.replace(b"sample", b"Sample"),))
+    (data,) = connection.execute("SELECT data FROM samples WHERE seq = 300").fetchone()
+    connection.execute("UPDATE samples SET data = ? WHERE seq = 300", (data.replace(b"sample", b"Sample"),))
 
 
 @pytest.mark.parametrize(
     ("damage", "cause"),
     [
         (alter_body, "record 301 covers other samples than those before it"),
-        (statement("UPDATE records SET data = x'00' WHERE seq = 300"), "not a record"),
-        (statement("UPDATE records SET data = 7 WHERE seq = 300"), "."),
-        (statement("UPDATE records SET stream = 1 WHERE seq = 300"), "record 300 says that it is record 300 of stream SAMPLE"),
+        (statement("UPDATE samples SET data = x'00' WHERE seq = 300"), "not a record"),
+        (statement("UPDATE samples SET data = 7 WHERE seq = 300"), "."),
+        (statement("UPDATE records SET stream = 2 WHERE seq = 301"), "record 301 says that it is record 301 of stream ENERGY"),
         (statement("UPDATE records SET signature = zeroblob(64) WHERE seq = 301"), "record 301 is not signed by the device"),
         (statement("UPDATE records SET signature = NULL WHERE seq = 301"), "record 301 is not signed by the device"),
-        (statement("DELETE FROM records WHERE seq = 300"), "record 300 is missing, and no gap names it"),
+        (statement("DELETE FROM samples WHERE seq = 300"), "record 300 is missing, and no gap names it"),
         (statement("UPDATE items SET state = 99 WHERE id = 40"), "99 is not a valid ItemState"),
         (forget_in_index, "the index has"),
     ],
@@ -203,7 +203,7 @@ def test_a_page_that_sqlite_cannot_read_is_found_without_reading_it_at_the_start
     run(main)
 
 
-@pytest.mark.parametrize("sql", ["UPDATE records SET data = x'00' WHERE seq = 990", "DELETE FROM records WHERE seq = 995"])
+@pytest.mark.parametrize("sql", ["UPDATE samples SET data = x'00' WHERE seq = 990", "DELETE FROM samples WHERE seq = 995"])
 def test_what_is_wrong_with_the_newest_records_is_found_at_the_start(tmp_path: Path, sql: str) -> None:
     async def main(clock: VirtualClock) -> None:
         path = tmp_path / "journal.db"
@@ -325,6 +325,6 @@ async def live(folder: Path, clock: VirtualClock, life: list[tuple[str, int]]) -
                 await asyncio.sleep(0.01)
             metrics = await journal.metrics()
             rows = await journal._read(
-                lambda connection: connection.execute("SELECT stream, COUNT(*) FROM records GROUP BY stream").fetchall()
+                lambda connection: connection.execute("SELECT stream, COUNT(*) FROM all_records GROUP BY stream").fetchall()
             )
             assert {stream: count for stream, count in metrics.kept.items() if count} == {Stream(s): count for s, count in rows}

@@ -61,11 +61,11 @@ def show_status(config: AgentConfig, connection: sqlite3.Connection, as_json: bo
 
 def _span(connection: sqlite3.Connection, stream: Stream) -> dict[str, Any] | None:
     count, first, last = connection.execute(
-        "SELECT COUNT(*), MIN(seq), MAX(seq) FROM records WHERE stream = ?", (stream,)
+        "SELECT COUNT(*), MIN(seq), MAX(seq) FROM all_records WHERE stream = ?", (stream,)
     ).fetchone()
     if not count:
         return None
-    ends = [connection.execute("SELECT data FROM records WHERE seq = ?", (seq,)).fetchone()[0] for seq in (first, last)]
+    ends = [connection.execute("SELECT data FROM all_records WHERE seq = ?", (seq,)).fetchone()[0] for seq in (first, last)]
     times = []
     for data in ends:
         try:
