@@ -13,7 +13,16 @@ from typing import Final
 
 from agent.vocabulary import Side
 from lightclient import keys
-from lightclient.messages import AcceptOrder, BlockProgram, CancelOrder, OpenReading, PlaceOrder, ReplaceOrder, decode_body
+from lightclient.messages import (
+    AcceptOrder,
+    BlockProgram,
+    CancelOrder,
+    Notice,
+    OpenReading,
+    PlaceOrder,
+    ReplaceOrder,
+    decode_body,
+)
 from lightclient.refusals import Refusal
 from lightclient.values import BookRecord, OrderRecord, PositionRecord, SettlementRecord
 from lightclient.wire import decode_tx
@@ -81,6 +90,7 @@ class Counters:
     """Orders, replacements, cancels, accepts and block programs, the refused ones too."""
     readings: int = 0
     late_readings: int = 0
+    notices: int = 0
     races_lost: int = 0
     """Accepts, replacements and cancels that came too late for their order ("gone")."""
     refused: dict[str, int] = field(default_factory=dict)
@@ -185,6 +195,8 @@ class LedgerBook:
                 if (sender, message.slot_s) in self._silent:
                     self.counters.late_readings += 1
                     self._line(sender, message.slot_s)
+            case Notice():
+                self.counters.notices += 1
 
     def _slot_of(self, order_id: bytes) -> int:
         return next(slot_s for slot_s, placed in self._placed.items() if order_id in placed)

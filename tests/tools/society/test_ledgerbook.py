@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from agent.vocabulary import Mode, Side
-from lightclient.messages import AcceptOrder, Message, OpenReading, PlaceOrder, PostTariff
+from lightclient.messages import AcceptOrder, Message, Notice, OpenReading, PlaceOrder, PostTariff
 from lightclient.wire import Envelope, encode_payload, encode_tx, order_id
+from tools.fullnode.rules.unnumbered import is_unnumbered
 from tools.society.cast import START_BALANCE_UEUR, build_cast, genesis_doc
 from tools.society.keys import SeededKey
 from tools.society.node import NS, SocietyNode
@@ -68,8 +69,7 @@ class Society:
         else:
             device = next(device for device in self.cast.devices if device.name == name)
             key, sender = device.key, device.device_id
-        reading = isinstance(message, OpenReading)
-        seq = 0 if reading else self.seqs.setdefault(name, 1)
+        seq = 0 if is_unnumbered(message) else self.seqs.setdefault(name, 1)
         self.seqs[name] = seq + 1
         payload = encode_payload(Envelope(self.cast.chain_id, message.KIND, sender, seq, 10_000), message.body())
         self.node.engine.submit(encode_tx(payload, key.sign(payload)))
@@ -127,6 +127,17 @@ def test_a_slot_is_collected_from_tariff_to_settlement() -> None:
     assert sum(ueur for party, ueur in paid.items() if party != "utility") == book.columns.grid_ueur[0] == -20_000
     lines = sum(sum(columns.trades_ueur) + sum(columns.imbalance_ueur) for columns in book.devices.values())
     assert lines + book.columns.society_ueur[0] == book.columns.grid_ueur[0]
+
+
+def test_a_notice_counts_where_the_ledger_took_it() -> None:
+    society = Society()
+    book, start_s = society.node.book, society.scenario.start_s
+    society.block(start_s)
+    society.send("array", Notice(start_s, 1, 0, 0, 0, 0, bytes(32)))
+    society.send("array", Notice(start_s + 1, 1, 0, 0, 0, 0, bytes(32)))
+    society.block(start_s + 1)
+    assert (book.counters.notices, book.counters.readings, book.counters.messages) == (1, 0, 0)
+    assert book.counters.refused == {"slot_unaligned": 1}
 
 
 def test_a_reading_after_the_settlement_is_counted_as_late_and_fills_its_line() -> None:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from lightclient import wire
-from lightclient.messages import CommittedReading, Message, OpenReading, decode_body
+from lightclient.messages import Message, decode_body
 from lightclient.refusals import Refusal
 from tools.fullnode.rules import p256
 from tools.fullnode.rules.registry import Registry
+from tools.fullnode.rules.unnumbered import is_unnumbered
 
 REMEMBERED: Final = 5_000
 """As many as a mempool holds. A decoded program takes 13 kB, so this bounds what a flood can fill to 65 MB."""
@@ -29,8 +30,8 @@ class Admitted:
     message: Message
 
     @property
-    def is_reading(self) -> bool:
-        return isinstance(self.message, OpenReading | CommittedReading)
+    def is_unnumbered(self) -> bool:
+        return is_unnumbered(self.message)
 
 
 class Admission:
@@ -64,7 +65,7 @@ class Admission:
         except wire.Malformed:
             return Refusal.MALFORMED
         admitted = Admitted(sealed.payload, sealed.envelope, message)
-        if admitted.is_reading != (sealed.envelope.seq == 0):
+        if admitted.is_unnumbered != (sealed.envelope.seq == 0):
             return Refusal.MALFORMED
         if sealed.envelope.chain_id != self._chain_id:
             return Refusal.WRONG_CHAIN

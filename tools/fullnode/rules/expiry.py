@@ -54,10 +54,11 @@ class Expiry:
 
     def _end(self, slot_s: int) -> None:
         before_s = slot_s - self._registry.times.duration_s
-        for device in self._registry.meters:
-            if device != self._registry.params.grid_meter:
+        for device in self._registry.devices:
+            if self._registry.trades(device):
                 self._resolve(device, slot_s)
             self._digest(device, slot_s, keys.position(device, slot_s))
+            self._digest(device, slot_s, keys.notice(device, slot_s))
             # The reading stays one slot longer: the gap that may follow begins at its registers.
             self._digest(device, before_s, keys.reading(device, before_s))
         closed_at = self._state.get(statekeys.closed_at(slot_s))

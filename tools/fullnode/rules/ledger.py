@@ -16,6 +16,7 @@ from lightclient.messages import (
     CancelOrder,
     CommittedReading,
     Message,
+    Notice,
     OpenReading,
     PlaceOrder,
     PostTariff,
@@ -34,6 +35,7 @@ from tools.fullnode.rules.gates import Gates
 from tools.fullnode.rules.genesis import read_genesis
 from tools.fullnode.rules.history import History
 from tools.fullnode.rules.metering import Metering
+from tools.fullnode.rules.noticing import Noticing
 from tools.fullnode.rules.registry import Registry
 from tools.fullnode.rules.sequences import HOUR_S, Sequences, Used
 from tools.fullnode.rules.settling import Settling
@@ -44,6 +46,7 @@ from tools.fullnode.rules.storage import Storage
 from tools.fullnode.rules.tariffs import Tariffs
 from tools.fullnode.rules.trading import Place, Trading, messages_per_hour
 from tools.fullnode.rules.treasury import Treasury
+from tools.fullnode.rules.unnumbered import Counted, judge_repeat
 
 NS: Final = 10**9
 POSITION_BITS: Final = 20
@@ -68,6 +71,7 @@ class _Rules:
         self.books = Books(state, self.registry, first_slot_s)
         self.history = History(state)
         self.metering = Metering(state, self.registry)
+        self.noticing = Noticing(state, self.registry)
         self.settling = Settling(state, self.registry, self.accounts, self.metering, self.history)
         self.expiry = Expiry(state, self.registry, self.accounts, self.metering, self.settling)
         self.gates = Gates(state, self.registry, self.accounts, self.books, self.history)
@@ -124,15 +128,14 @@ class Ledger:
             return _result(admitted)
         envelope, message = admitted.envelope, admitted.message
         refusal = Refusal.OK
-        if not admitted.is_reading:
+        if not admitted.is_unnumbered:
             refusal = self._rules.sequences.committed(envelope.sender).judge(envelope.seq)
         if not refusal and _expired(admitted, self._state.height + 1):
             refusal = Refusal.EXPIRED
         if not refusal and isinstance(message, CommittedReading):
             refusal = Refusal.COMMITTED_READING
-        if not refusal and isinstance(message, OpenReading):
-            stored = self._state.committed(keys.reading(envelope.sender, message.slot_s))
-            refusal = self._rules.metering.judge_repeat(message, stored)
+        if not refusal and isinstance(message, Counted):
+            refusal = judge_repeat(self._state.committed, envelope.sender, message)
         if not refusal:
             self._rules.admission.remember(tx, admitted)
         return _result(refusal)
@@ -191,8 +194,8 @@ class Ledger:
         admitted = self._rules.admission.deliver(tx)
         if isinstance(admitted, Refusal):
             return _result(admitted)
-        if admitted.is_reading:
-            return _result(self._take_reading(admitted, height, time_s))
+        if admitted.is_unnumbered:
+            return _result(self._count(admitted, height, time_s))
         envelope, sequences = admitted.envelope, self._rules.sequences
         used = sequences.current(envelope.sender)
         refusal = used.judge(envelope.seq)
@@ -208,10 +211,13 @@ class Ledger:
         placed = refusal is Refusal.OK and isinstance(admitted.message, PlaceOrder | ReplaceOrder)
         return _result(refusal, at.order_id if placed else b"")
 
-    def _take_reading(self, admitted: Admitted, height: int, time_s: int) -> Refusal:
+    def _count(self, admitted: Admitted, height: int, time_s: int) -> Refusal:
+        """Let a message without a seq count for its device and slot, or refuse it without a trace."""
         if _expired(admitted, height):
             return Refusal.EXPIRED
         sender, message = admitted.envelope.sender, admitted.message
+        if isinstance(message, Notice):
+            return self._rules.noticing.take(sender, message, height, time_s)
         if not isinstance(message, OpenReading):
             return Refusal.COMMITTED_READING
         refusal = self._rules.metering.take(sender, message, height, time_s)
@@ -240,7 +246,7 @@ class Ledger:
             case Transfer():
                 return rules.treasury.transfer(sender, message)
             case _:
-                raise AssertionError("readings are taken before")
+                raise AssertionError("what carries no seq is taken before")
 
 
 def _trading_messages(message: Message) -> int:
@@ -251,9 +257,9 @@ def _trading_messages(message: Message) -> int:
 
 
 def _expired(admitted: Admitted, height: int) -> bool:
-    """A reading with expires_height 0 never expires."""
+    """What carries no seq never expires with expires_height 0."""
     expires_height = admitted.envelope.expires_height
-    return height > expires_height and not (admitted.is_reading and expires_height == 0)
+    return height > expires_height and not (admitted.is_unnumbered and expires_height == 0)
 
 
 def _result(code: Refusal, data: bytes = b"") -> TxResult:

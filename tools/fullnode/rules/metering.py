@@ -1,4 +1,4 @@
-"""Readings: which one counts, and which slots have all of theirs. A reading carries no seq; (device, slot) counts once.
+"""Readings: which one counts, and which slots have all of theirs.
 
 Source: docs/ledger.md, "Readings".
 """
@@ -13,6 +13,7 @@ from lightclient.refusals import Refusal
 from lightclient.values import ReadingRecord
 from tools.fullnode.rules.registry import Registry
 from tools.fullnode.rules.state import State
+from tools.fullnode.rules.unnumbered import is_too_old, judge_repeat
 
 
 class Metering:
@@ -43,32 +44,18 @@ class Metering:
         self.count[message.slot_s] += 1
         return Refusal.OK
 
-    def judge_repeat(self, message: OpenReading, stored: bytes | None) -> Refusal:
-        """Whether the reading that already counts is this very one (REPLAYED) or another (READING_STANDS)."""
-        if stored is None:
-            return Refusal.OK
-        record = ReadingRecord.decode(stored)
-        same = (
-            record.import_start_wh == message.import_start_wh
-            and record.export_start_wh == message.export_start_wh
-            and record.import_end_wh == message.import_end_wh
-            and record.export_end_wh == message.export_end_wh
-            and record.record_hash == message.record_hash
-        )
-        return Refusal.REPLAYED if same else Refusal.READING_STANDS
-
     def _check(self, sender: bytes, message: OpenReading, time_s: int) -> Refusal:
         times, slot_s = self._registry.times, message.slot_s
         if not self._registry.meters_energy(sender):
             return Refusal.ROLE_MISSING
         if not times.is_start(slot_s):
             return Refusal.SLOT_UNALIGNED
-        repeat = self.judge_repeat(message, self._state.get(keys.reading(sender, slot_s)))
+        repeat = judge_repeat(self._state.get, sender, message)
         if repeat:
             return repeat
         if times.end_s(slot_s) > time_s:
             return Refusal.READING_EARLY
-        if times.dispute_end_s(slot_s) <= time_s or keys.book(slot_s) not in self._state:
+        if is_too_old(self._state, times, slot_s, time_s):
             return Refusal.READING_TOO_OLD
         device = self._registry.devices[sender]
         if message.import_end_wh - message.import_start_wh > times.plausible_wh(

@@ -38,6 +38,11 @@ class Registry:
             for device, record in self.devices.items()
         }
 
+    def is_active(self, sender: bytes) -> bool:
+        """Whether the sender is a device in service, of whatever kind."""
+        device = self.devices.get(sender)
+        return device is not None and device.status == ACTIVE
+
     def trades(self, sender: bytes) -> bool:
         return sender in self._lined
 

@@ -17,9 +17,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from lightclient import wire
-from lightclient.messages import CommittedReading, Message, OpenReading
+from lightclient.messages import Message
 from tools.fullnode.abci import FinalizedBlock
 from tools.fullnode.rules.ledger import Ledger
+from tools.fullnode.rules.unnumbered import is_unnumbered
 
 CHAIN_ID: Final = "sample-1"
 GENESIS_S: Final = 1_780_272_000 - 900
@@ -141,8 +142,8 @@ class Society:
         }
 
     def payload(self, sender: str, message: Message, seq: int | None = None, expires_height: int = NEVER) -> bytes:
-        """The payload of a message; seq None takes the sender's next, or 0 for a reading."""
-        if isinstance(message, OpenReading | CommittedReading):
+        """The payload of a message; seq None takes the sender's next, or 0 for what carries none."""
+        if is_unnumbered(message):
             seq, expires_height = seq or 0, 0
         elif seq is None:
             self._seqs[sender] += 1

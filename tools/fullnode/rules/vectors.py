@@ -2,8 +2,8 @@
 
     python -m tools.fullnode.rules.vectors DIRECTORY
 
-writes keys.json, transactions.json, calls.json, settlements.json and chain.json. The tests compare them with what is checked
-in; a change of theirs is a change of the protocol.
+writes keys.json, transactions.json, calls.json, settlements.json, chain.json and notices.json. The tests compare them with
+what is checked in; a change of theirs is a change of the protocol.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import random
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from lightclient.messages import (
     CancelOrder,
     CommittedReading,
     Message,
+    Notice,
     OpenReading,
     PlaceOrder,
     PostTariff,
@@ -32,11 +32,11 @@ from lightclient.messages import (
 )
 from tools.fullnode.rules import statekeys
 from tools.fullnode.rules.auction import CallOrder, uniform_price_call
-from tools.fullnode.rules.sample import CHAIN_ID, FIRST_SLOT_S, GENESIS_S, Chain, SampleKey, Society
+from tools.fullnode.rules.sample import CHAIN_ID, FIRST_SLOT_S, SampleKey
+from tools.fullnode.rules.scripts import RECORD_HASH, notices_vector, trading_vector
 from tools.fullnode.rules.settlement import GridFlow, Metered, settle_slot
+from tools.fullnode.rules.unnumbered import is_unnumbered
 
-DURATION_S = 900
-RECORD_HASH = bytes(range(32))
 ORDER_ID = bytes(range(20))
 
 
@@ -60,6 +60,7 @@ def key_vectors() -> list[dict[str, str]]:
         "device digest": keys.device_digest(identity, slot_s),
         "closed at": statekeys.closed_at(slot_s),
         "gap": statekeys.gap(identity),
+        "notice": keys.notice(identity, slot_s),
     }
     return [{"key": name, "hex": key.hex()} for name, key in examples.items()]
 
@@ -77,6 +78,8 @@ def messages() -> list[Message]:
         OpenReading(FIRST_SLOT_S, 0, 255, 65_536, 2**53 - 1, RECORD_HASH),
         CommittedReading(FIRST_SLOT_S, RECORD_HASH[::-1], RECORD_HASH),
         Transfer(ORDER_ID, -1_000_000, b"cash desk 7"),
+        Notice(FIRST_SLOT_S, 127, 1, 2**53 - 1, 0, FIRST_SLOT_S, RECORD_HASH),
+        Notice(FIRST_SLOT_S, 1, 0, 0, 0, 0, RECORD_HASH),
     ]
 
 
@@ -86,8 +89,8 @@ def transaction_vectors() -> list[dict[str, Any]]:
     sender = wire.device_id(CHAIN_ID, key.public)
     rows = []
     for index, message in enumerate(messages()):
-        reading = isinstance(message, OpenReading | CommittedReading)
-        envelope = wire.Envelope(CHAIN_ID, message.KIND, sender, 0 if reading else index + 1, 0 if reading else 1_000)
+        seq, expires_height = (0, 0) if is_unnumbered(message) else (index + 1, 1_000)
+        envelope = wire.Envelope(CHAIN_ID, message.KIND, sender, seq, expires_height)
         payload = wire.encode_payload(envelope, message.body())
         rows.append(
             {
@@ -176,83 +179,6 @@ def _metered(generator: random.Random, device: bytes, call_ueur_kwh: int | None)
     return Metered(device, metered_wh, receipts, *leftovers, device[0] % 2 == 0)
 
 
-def chain_vector() -> dict[str, Any]:
-    """A scripted chain from genesis to a settlement with a late reading: every block with its codes and app_hash."""
-    society = Society()
-    chain = Chain(society)
-    blocks: list[dict[str, Any]] = []
-
-    def block(time_s: int, *txs: bytes) -> None:
-        made = chain.block(time_s, txs)
-        results = [{"code": result.code, "data": result.data.hex()} for result in made.tx_results]
-        blocks.append(
-            {
-                "height": chain.height,
-                "time_s": time_s,
-                "txs": [tx.hex() for tx in txs],
-                "results": results,
-                "app_hash": made.app_hash.hex(),
-            }
-        )
-
-    _script(society, block)
-    return {
-        "chain_id": CHAIN_ID,
-        "genesis_s": GENESIS_S,
-        "app_state": society.app_state(),
-        "blocks": blocks,
-        "ids": {name: identity.hex() for name, identity in society.ids.items()},
-        "values": {key.hex(): (chain.value(key) or b"").hex() for key in _interesting(society)},
-    }
-
-
-def _script(society: Society, block: Callable[..., None]) -> None:
-    """What happens in the scripted chain."""
-    first, second, now_s = FIRST_SLOT_S, FIRST_SLOT_S + DURATION_S, GENESIS_S
-    tx, payload, seal = society.tx, society.payload, society.seal
-    block(now_s + 1, tx("utility", PostTariff(first, ((300_000, 80_000), (310_000, 80_000), (290_000, -1_000)))))
-    place = payload("array", PlaceOrder(first, Side.SELL, 3_000, 81_000, Mode.OPEN, False))
-    program = [
-        payload("battery", PlaceOrder(first, Side.SELL, 300, 150_000, Mode.OPEN, True)),
-        payload("battery", PlaceOrder(second, Side.SELL, 200, 160_000, Mode.OPEN, True)),
-    ]
-    wish = payload("home-1", PlaceOrder(first, Side.BUY, 1_200, 300_000, Mode.CALL, False))
-    block(now_s + 2, seal("array", place), *(seal("battery", order) for order in program), seal("home-1", wish))
-    accepts = BlockProgram((AcceptOrder(wire.order_id(program[0]), 300), AcceptOrder(wire.order_id(program[1]), 200)))
-    block(
-        now_s + 3,
-        tx("washer-1", accepts),
-        tx("ev-2", AcceptOrder(wire.order_id(place), 1_000)),
-        tx("ev-2", AcceptOrder(wire.order_id(place), 2_500)),  # gone
-        tx("home-1", ReplaceOrder(wire.order_id(wish), 1_200, 900, 250_000)),
-        tx("home-2", PlaceOrder(first, Side.BUY, 500, 300_001, Mode.CALL, False)),  # outside the tariff
-        tx("home-2", PlaceOrder(first, Side.SELL, 500, 200_000, Mode.CALL, False)),  # above nameplate
-        tx("array", CancelOrder(wire.order_id(wish), 900)),  # gone: it has been replaced
-        tx("society", Transfer(society.ids["resident-2"], 5_000_000, b"top-up")),
-        tx("home-2", PlaceOrder(first, Side.BUY, 500, 200_000, Mode.CALL, False), expires_height=2),  # expired
-        tx("home-2", CommittedReading(first, RECORD_HASH, RECORD_HASH)),
-    )
-    block(first - 59)  # the gate of the first slot has passed: its call
-    block(second - 50, tx("home-2", PlaceOrder(second, Side.BUY, 1, 200_000, Mode.CALL, False)))  # closed
-    metered = {"grid": (100, 0), "array": (0, 3_100), "battery": (250, 700), "home-1": (1_000, 0), "washer-1": (310, 0)}
-    readings = [tx(name, OpenReading(first, 0, 0, *ends, RECORD_HASH)) for name, ends in metered.items()]
-    block(second + 5, *readings, readings[0])  # the last one is a replay
-    block(second + 10, tx("home-2", OpenReading(first, 0, 0, 240, 0, RECORD_HASH)))  # one is still silent
-    block(second + 4 * DURATION_S)  # the deadline: settled without it
-    block(second + 4 * DURATION_S + 9, tx("ev-2", OpenReading(first, 0, 0, 1_000, 60, RECORD_HASH)))  # late
-
-
-def _interesting(society: Society) -> list[bytes]:
-    """Keys whose values at the end are part of the vector."""
-    first = FIRST_SLOT_S
-    chosen = [keys.PARAMS, keys.tariff(first), keys.book(first), keys.book(first + 20 * DURATION_S), keys.settlement(first)]
-    chosen += [keys.day_history(first - first % 86_400), keys.result(society.ids["home-2"], 1)]
-    for device in society.devices:
-        identity = society.ids[device.name]
-        chosen += [keys.position(identity, first), keys.reading(identity, first), keys.sequence(identity)]
-    return chosen + [keys.account(society.ids[party]) for party in society.parties]
-
-
 def all_vectors() -> dict[str, Any]:
     """Every file by its name."""
     return {
@@ -260,7 +186,8 @@ def all_vectors() -> dict[str, Any]:
         "transactions.json": transaction_vectors(),
         "calls.json": call_vectors(),
         "settlements.json": settlement_vectors(),
-        "chain.json": chain_vector(),
+        "chain.json": trading_vector(),
+        "notices.json": notices_vector(),
     }
 
 

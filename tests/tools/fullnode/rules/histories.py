@@ -15,6 +15,7 @@ from lightclient.messages import (
     BlockProgram,
     CancelOrder,
     Message,
+    Notice,
     OpenReading,
     PlaceOrder,
     PostTariff,
@@ -45,6 +46,7 @@ class Author:
         self._next_reading = dict.fromkeys(self._names, GENESIS_S // DURATION_S * DURATION_S + DURATION_S)
         self._orders: list[tuple[str, bytes, int]] = []
         self._late: list[bytes] = []
+        self._notices: list[bytes] = []
 
     def blocks(self, count: int) -> Iterator[Block]:
         time_s = GENESIS_S
@@ -52,9 +54,19 @@ class Author:
             time_s += self._random.choices((0, 1, 7, 30, 59, 60, 61, 240, 900), (1, 1, 2, 6, 3, 6, 1, 1, 1))[0]
             yield time_s, self._txs(time_s)
 
+    def blocks_to_the_end(self, count: int) -> Iterator[Block]:
+        """The same, and empty blocks until the dispute time of all their slots is over."""
+        time_s = GENESIS_S
+        for time_s, txs in self.blocks(count):
+            yield time_s, txs
+        for _ in range(DISPUTE_S // 900 + 2):
+            time_s += 900
+            yield time_s, []
+
     def _txs(self, time_s: int) -> list[bytes]:
         choose = self._random
         txs = [tx for name in self._names for tx in self._readings(name, time_s)]
+        txs += [tx for name in self._names for tx in self._sent_notices(name, time_s)]
         for _ in range(choose.randint(4, 26)):
             sender, message = self._message(time_s)
             if self._absurd and choose.random() < 0.5:
@@ -87,6 +99,15 @@ class Author:
                 self._late.append(tx)
         while self._late and self._random.random() < 0.1:
             yield self._late.pop(self._random.randrange(len(self._late)))
+
+    def _sent_notices(self, name: str, time_s: int) -> Iterator[bytes]:
+        """Notices of slots around now: some too early, some of slots long ago, some for the second time."""
+        choose = self._random
+        while choose.random() < 0.3:
+            slot_s = time_s // DURATION_S * DURATION_S - choose.choice((-1, 0, 0, 0, 1, 5, 30, 60, 61)) * DURATION_S
+            gaps = choose.randint(0, 1)
+            self._notices.append(self.society.tx(name, Notice(slot_s, choose.randint(1, 2), gaps, gaps * 60, 0, 0, bytes(32))))
+            yield choose.choice(self._notices[-10:]) if choose.random() < 0.2 else self._notices[-1]
 
     def _seq(self) -> int | None:
         return self._random.choice((0, 1, MAX_SEQ, 1_024)) if self._absurd and self._random.random() < 0.1 else None
@@ -142,6 +163,9 @@ class Author:
 
         energy_wh, price = number(1, MAX_ENERGY_WH), number(-MAX_PRICE_UEUR_KWH, MAX_PRICE_UEUR_KWH)
         register = number(0, MAX_SEQ)
+        counted = choose.choice(
+            ((0, 1, register, register, MAX_SEQ), (MAX_SEQ, MAX_SEQ, MAX_SEQ, 0, 0), (register, 1, 0, 0, 0))
+        )
         identity = choose.choice((bytes(20), self._known_order()[1]))
         prices = tuple((number(-MAX_PRICE_UEUR_KWH, MAX_PRICE_UEUR_KWH), price) for _ in range(number(1, 144)))
         return choose.choice(
@@ -153,6 +177,7 @@ class Author:
                 BlockProgram((AcceptOrder(identity, energy_wh),) * 96),
                 PostTariff(slot_s(), prices),
                 OpenReading(slot_s(), 0, 0, register, register, bytes(32)),
+                Notice(slot_s(), *counted, bytes(32)),
                 OpenReading(GENESIS_S + 900, register, register, MAX_SEQ, MAX_SEQ, bytes(32)),
                 Transfer(self.society.ids["society"], number(-MAX_TRANSFER_UEUR, MAX_TRANSFER_UEUR), bytes(32)),
             )

@@ -6,7 +6,7 @@ from collections import Counter
 
 from agent.vocabulary import Mode, Side, Tariff
 from lightclient import keys
-from lightclient.messages import OpenReading, PlaceOrder, PostTariff
+from lightclient.messages import Notice, OpenReading, PlaceOrder, PostTariff
 from lightclient.values import (
     Account,
     BookRecord,
@@ -46,6 +46,10 @@ def offer(energy_wh: int, limit: int = BID, slot_s: int = SLOT, whole: bool = Fa
 
 def reading(import_wh: int, export_wh: int = 0, slot_s: int = SLOT, start: tuple[int, int] = (0, 0)) -> OpenReading:
     return OpenReading(slot_s, start[0], start[1], start[0] + import_wh, start[1] + export_wh, HASH)
+
+
+def notice(events: int = 2, slot_s: int = SLOT) -> Notice:
+    return Notice(slot_s, events, 1, 60, SLOT - 7_200, SLOT - 3_600, HASH)
 
 
 class Market(Chain):

@@ -18,7 +18,7 @@ def test_every_refusal_is_documented() -> None:
 
 
 def test_every_message_kind_is_documented() -> None:
-    kinds = [int(kind) for kind in re.findall(r"^\| (\d) \| [a-z ]+ \| [a-z]+ \|", TEXT, re.MULTILINE)]
+    kinds = [int(kind) for kind in re.findall(r"^\| (\d+) \| [a-z ]+ \| [a-z]+ \|", TEXT, re.MULTILINE)]
     known = sorted(value.KIND for value in vars(messages).values() if isinstance(getattr(value, "KIND", None), int))
     assert kinds == known
 

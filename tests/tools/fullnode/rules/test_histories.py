@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lightclient import keys
 from lightclient.messages import Transfer, decode_body
-from lightclient.wire import decode_tx
+from lightclient.wire import decode_tx, pack
 from tests.tools.fullnode.rules.histories import DURATION_S, Author
 from tests.tools.fullnode.rules.kit import audit, balances, state_of
 from tools.fullnode.rules.ledger import Ledger
 from tools.fullnode.rules.sample import GENESIS_S, Chain
+from tools.fullnode.rules.slottimes import DAY_S
 
 seeds = st.integers(0, 2**32)
 BLOCKS = 45
@@ -42,7 +45,7 @@ def test_a_node_restarted_at_every_block_continues_identically(seed: int) -> Non
     with TemporaryDirectory() as directory:
         path = str(Path(directory) / "state.sqlite")
         steady, restarted = Chain(author.society), Chain(author.society, Ledger(path))
-        for time_s, txs in author.blocks(BLOCKS):
+        for time_s, txs in author.blocks_to_the_end(BLOCKS):
             expected = steady.block(time_s, txs)
             assert restarted.block(time_s, txs) == expected
             restarted.ledger.close()
@@ -51,6 +54,37 @@ def test_a_node_restarted_at_every_block_continues_identically(seed: int) -> Non
             assert restarted.ledger.next_due_s() == steady.ledger.next_due_s()
         assert state_of(restarted) == state_of(steady)
         restarted.ledger.close()
+
+
+@given(seeds)
+@settings(max_examples=10)
+def test_what_has_left_the_state_is_in_the_digests_of_its_days(seed: int) -> None:
+    author = Author(seed, absurd=False)
+    chain = Chain(author.society, Ledger(":memory:", archive=True))
+    expected: dict[bytes, bytes] = {}
+    left: set[bytes] = set()
+    state = state_of(chain)
+    for time_s, txs in author.blocks_to_the_end(BLOCKS):
+        chain.block(time_s, txs)
+        before, state = state, state_of(chain)
+        for key in sorted((key for key in before.keys() - state.keys() if key[:1] in b"xne"), key=place_in_digest):
+            left.add(key[:1])
+            value = chain.ledger.query("/archive", key, 0, False).value
+            slot_s = int.from_bytes(key[-8:], "big")
+            digest = keys.device_digest(key[1:-8], slot_s - slot_s % DAY_S)
+            expected[digest] = hashlib.sha256(expected.get(digest, b"") + key + value).digest()
+    assert {key: value for key, value in state.items() if key[:1] == b"z"} == {
+        key: pack([digest]) for key, digest in expected.items()
+    }
+    assert not [key for key in state if key[:1] == b"n"]
+    assert left >= {b"n", b"e"}
+    chain.ledger.close()
+
+
+def place_in_digest(key: bytes) -> tuple[int, int]:
+    """Slots end in their order, each with its positions, its notices, and the readings of the slot before."""
+    slot_s, tag = int.from_bytes(key[-8:], "big"), key[:1]
+    return (slot_s + DURATION_S, 2) if tag == b"e" else (slot_s, b"xn".index(tag))
 
 
 @given(seeds)

@@ -12,7 +12,19 @@ from lightclient.messages import BlockProgram, CancelOrder, Transfer
 from lightclient.refusals import SENTENCES, Refusal
 from lightclient.values import Sequence
 from lightclient.wire import P256_ORDER
-from tests.tools.fullnode.rules.kit import ALL_ZERO, DURATION_S, GATE, SLOT, START_S, Market, buy, reading, sell, state_of
+from tests.tools.fullnode.rules.kit import (
+    ALL_ZERO,
+    DURATION_S,
+    GATE,
+    SLOT,
+    START_S,
+    Market,
+    buy,
+    notice,
+    reading,
+    sell,
+    state_of,
+)
 from tools.fullnode.rules import p256
 from tools.fullnode.rules.sample import CHAIN_ID, NEVER, Society
 from tools.fullnode.rules.sequences import WINDOW, Used
@@ -72,11 +84,12 @@ class TestForm:
         inner = b"\x91" * (depth // 2) + b"\x01"
         assert code_of(Market(), wire.encode_tx(inner, bytes(64))) == Refusal.MALFORMED
 
-    def test_a_reading_carries_no_seq_and_everything_else_does(self) -> None:
+    def test_a_reading_and_a_notice_carry_no_seq_and_everything_else_does(self) -> None:
         market = Market()
-        with_seq = wire.encode_payload(envelope(market, kind=7), reading(1).body())
+        reading_with_seq = wire.encode_payload(envelope(market, kind=7), reading(1).body())
+        notice_with_seq = wire.encode_payload(envelope(market, kind=10), notice().body())
         without = wire.encode_payload(envelope(market, seq=0), NOTHING.body())
-        for payload in (with_seq, without):
+        for payload in (reading_with_seq, notice_with_seq, without):
             assert code_of(market, market.society.seal("home-1", payload)) == Refusal.MALFORMED
 
     @given(st.data())

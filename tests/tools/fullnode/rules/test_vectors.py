@@ -37,8 +37,9 @@ def test_a_transaction_decodes_to_what_encodes_to_it(row: dict[str, str]) -> Non
     assert sealed.envelope.sender.hex() == row["sender_as_device"]
 
 
-def test_the_chain_replays_block_by_block() -> None:
-    vector = load("chain.json")
+@pytest.mark.parametrize("name", ["chain.json", "notices.json"])
+def test_a_chain_replays_block_by_block(name: str) -> None:
+    vector = load(name)
     ledger = Ledger()
     ledger.init_chain(vector["chain_id"], vector["app_state"], 1, vector["genesis_s"] * NS)
     for block in vector["blocks"]:
