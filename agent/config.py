@@ -117,6 +117,14 @@ class TimeConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsConfig:
+    """Where the agent's figures are written, and how often. The file belongs on a memory disk: it is not flushed."""
+
+    file: Path
+    every_s: Annotated[int, Between(5, 3_600)] = 15
+
+
+@dataclass(frozen=True, slots=True)
 class StrategyConfig:
     """How to decide: the strategy of the device's kind, or "passive", which trades nothing. `rules` are the owner's."""
 
@@ -134,7 +142,8 @@ class DriverConfig:
 
 @dataclass(frozen=True, slots=True)
 class AgentConfig:
-    """All of it. `drivers` by role: "device" is the appliance, "grid" a meter at the grid connection."""
+    """All of it. `drivers` by role: "device" is the appliance, "grid" a meter at the grid connection. `metrics` None: none
+    are written."""
 
     device: DeviceConfig
     ledger: LedgerConfig
@@ -144,6 +153,7 @@ class AgentConfig:
     trade: TradeConfig = TradeConfig()
     strategy: StrategyConfig = StrategyConfig()
     time: TimeConfig = TimeConfig()
+    metrics: MetricsConfig | None = None
     file: Path = Path("configuration")
     """Where it came from, for messages about what is judged later."""
 
@@ -181,6 +191,7 @@ class _Sections:
     trade: TradeConfig = TradeConfig()
     strategy: StrategyConfig = StrategyConfig()
     time: TimeConfig = TimeConfig()
+    metrics: MetricsConfig | None = None
 
 
 def read_agent_config(path: Path) -> AgentConfig:
@@ -196,6 +207,7 @@ def read_agent_config(path: Path) -> AgentConfig:
         trade=sections.trade,
         strategy=sections.strategy,
         time=sections.time,
+        metrics=sections.metrics,
         file=path,
     )
 

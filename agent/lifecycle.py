@@ -33,6 +33,8 @@ from agent.line.proving import Counters, Prover
 from agent.line.recovering import STANDING, Recovery, restore
 from agent.line.sealing import Sealer
 from agent.metering import MeterState, SlotMeter
+from agent.metrics.figures import AgentFigures
+from agent.metrics.writing import MetricsWriter
 from agent.observing import Observer
 from agent.status import Status
 from agent.time.deviceclock import DeviceClock
@@ -242,6 +244,9 @@ class Agent:
                 tasks.create_task(self.journal.wait_broken(), name=f"{self.name}: journal")
                 tasks.create_task(self._forwarder.run(), name=f"{self.name}: forward")
                 tasks.create_task(self._damage.repair(), name=f"{self.name}: take back")
+                if (told := self.config.metrics) is not None:
+                    writer = MetricsWriter(self.name, told.file, told.every_s, self.journal, self.time, self._figures)
+                    tasks.create_task(writer.run(), name=f"{self.name}: metrics")
                 if self._poster is not None:
                     tasks.create_task(self._poster.run(), name=f"{self.name}: post")
                 if self._controller is not None and self.trader is not None:
@@ -263,6 +268,16 @@ class Agent:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    def _figures(self) -> AgentFigures:
+        now = self.time.now()
+        return AgentFigures(
+            troubles=self.status.snapshot().keys(),
+            time_state=self.time.state,
+            uncertainty_ns=None if now is None else now.uncertainty_ns,
+            verified_height=self._link.height,
+            counters=self.counters,
+        )
 
     def _repaired(self) -> None:
         self._forwarder.kick()

@@ -21,9 +21,11 @@ def agent_toml(config: AgentConfig) -> str:
         "trade": config.trade,
         "strategy": config.strategy,
         "time": config.time,
+        "metrics": config.metrics,
         "driver": config.drivers,
     }
-    return "\n".join("\n".join(lines) + "\n" for name, section in sections.items() for lines in _tables(name, section))
+    there = {name: section for name, section in sections.items() if section is not None}
+    return "\n".join("\n".join(lines) + "\n" for name, section in there.items() for lines in _tables(name, section))
 
 
 def _tables(name: str, section: object) -> Iterator[list[str]]:

@@ -18,6 +18,7 @@ from agent.config import (
     JournalConfig,
     KeyConfig,
     LedgerConfig,
+    MetricsConfig,
     StrategyConfig,
     TradeConfig,
     read_agent_config,
@@ -76,6 +77,13 @@ def test_the_smallest_configuration_has_sane_defaults(tmp_path: Path) -> None:
     assert config.drivers["device"].options["device"] == "battery"
 
 
+def test_figures_are_written_where_the_configuration_says(tmp_path: Path) -> None:
+    assert read_agent_config(write(tmp_path, SMALLEST)).metrics is None
+    config = read_agent_config(write(tmp_path, SMALLEST + '[metrics]\nfile = "/run/homewatt/battery.prom"\n'))
+    assert config.metrics == MetricsConfig(Path("/run/homewatt/battery.prom"), every_s=15)
+    assert read_agent_config(write(tmp_path, agent_toml(config))).metrics == config.metrics
+
+
 def changed(old: str, new: str) -> str:
     assert old in SMALLEST
     return SMALLEST.replace(old, new)
@@ -91,6 +99,12 @@ def changed(old: str, new: str) -> str:
         (SMALLEST + "[trade]\nlead_s = true\n", WrongValue, "[trade] lead_s: expected a whole number from 5 to 600, got True"),
         (SMALLEST + "[trade]\nlead_s = 30.0\n", WrongValue, "[trade] lead_s: expected a whole number from 5 to 600, got 30.0"),
         (SMALLEST + "[trade]\nlead_s = 9\n", WrongSection, "[trade]: spread_s 10 is not below lead_s 9, so orders could"),
+        (SMALLEST + "[metrics]\nevery_s = 15\n", MissingKey, "[metrics] file: missing; expected a path"),
+        (
+            SMALLEST + "[metrics]\nfile = 'a.prom'\nevery_s = 4\n",
+            WrongValue,
+            "[metrics] every_s: expected a whole number from 5 to 3600, got 4",
+        ),
         (SMALLEST + "[strategy]\nname = 'best'\n", WrongValue, "[strategy] name: expected one of default, passive, got 'best'"),
         (SMALLEST + "[strategy]\nrules = 3\n", WrongValue, "[strategy] rules: expected a table, got 3"),
         (changed('kind = "battery"', 'kind = "toaster"'), WrongValue, "[device] kind: expected one of solar, battery, "),
