@@ -28,11 +28,13 @@ from agent.vocabulary import Kind, Reading, SlotEnergy
 from lightclient.messages import CancelOrder, OpenReading
 from lightclient.wire import device_id
 from storeforward.changes import Changes
+from storeforward.database import save_own
 from storeforward.gaps import Gap, Kept, Why
 from storeforward.items import ItemState, Mark, NewItem, Priority
 from storeforward.journal import Journal
 from storeforward.records import NewRecord, Record, Stream
 from storeforward.reserve import Reserve
+from storeforward.scrub import Part, Progress
 from storeforward.signatures import verifier
 from storeforward.sqlitefile import PAGE_BYTES
 from storeforward.timekeeping import Anchor, Source
@@ -155,6 +157,36 @@ def test_status_says_what_is_there(home: Home) -> None:
     assert "energy               5 records, 2021-02-14T23:00:00Z to 2021-02-15T00:00:00Z" in text
     assert "waits        1 trade, 3 billing (4 queued); the oldest is about record 3 of 2021-02-14T23:15:00Z" in text
     assert "dead letters 1 (homewatt journal show --dead-letters)" in text
+
+
+@pytest.mark.parametrize(
+    ("progress", "answer", "sentence"),
+    [
+        (Progress(), (None, 0), "no whole pass has ended yet; the present one has read 0 % of the records"),
+        (Progress(number=6), (None, 461), "no whole pass has ended yet; the present one has read 46 % of the records"),
+        (Progress(done_ns=START_NS), (START_NS, 1000), "the last whole pass ended at 2021-02-14T23:00:00Z"),
+        (
+            Progress(Part.RECORDS, 6, done_ns=START_NS),
+            (START_NS, 461),
+            "the last whole pass ended at 2021-02-14T23:00:00Z; the present one has read 46 % of the records",
+        ),
+        (Progress(Part.ITEMS, 3), (None, 1000), "no whole pass has ended yet"),
+    ],
+)
+def test_status_says_how_far_the_scrub_has_come(
+    home: Home, progress: Progress, answer: tuple[int | None, int], sentence: str
+) -> None:
+    with closing(sqlite3.connect(home.config.journal.path)) as connection, connection:
+        progress.save(connection)
+    (told,) = home.answers("status")
+    assert (told["scrub"]["ended_ns"], told["scrub"]["permille"]) == answer
+    assert f"  scrub        {sentence}, as last saved\n" in home.journal("status")[0]
+
+
+def test_status_of_a_scrub_that_nobody_wrote(home: Home) -> None:
+    with closing(sqlite3.connect(home.config.journal.path)) as connection, connection:
+        save_own(connection, "scrub", b"\x93")
+    assert "next: start the agent: it sets the file aside" in home.journal("status", code=ExitCode.PRECONDITION)[1]
 
 
 def test_status_while_the_agent_runs_and_the_disk_is_full(home: Home) -> None:

@@ -9,13 +9,14 @@ from agent.clock import NS_PER_S
 from agent.config import AgentConfig
 from agent.line.damage import identity, remembered
 from lightclient.rfc3339 import format_ns
-from storeforward.database import count_items, count_salvaged, read_values
+from storeforward.database import count_items, count_salvaged, damage_if_meaningless, read_values
 from storeforward.eviction import evicted_before
 from storeforward.files import asides, is_locked
 from storeforward.items import LAST_OPEN, ItemState
 from storeforward.metrics import read_depth, read_oldest_unsent
 from storeforward.records import Record, Stream
 from storeforward.reserve import REFUSED, Reserve
+from storeforward.scrub import Progress
 from storeforward.sqlitefile import PAGE_BYTES
 from storeforward.wear import DAY_NS, read_wear
 from tools.console import ExitCode, emit
@@ -53,10 +54,19 @@ def show_status(config: AgentConfig, connection: sqlite3.Connection, as_json: bo
         "salvaged": {"records": salvaged, "bytes": salvaged_bytes},
         "damaged": [{"file": str(file), "told": told.get(identity(file))} for file in asides(path)],
         "last_write_ns": written_ns,
+        "scrub": _scrub(connection),
         "wear": {"day_ns": wear.day * DAY_NS, "bytes": wear.bytes_today, "flushes": wear.flushes_today},
     }
     emit(data, "\n".join(_lines(data)), as_json)
     return ExitCode.OK
+
+
+def _scrub(connection: sqlite3.Connection) -> dict[str, Any]:
+    """When the last whole pass ended, and how much of the records the present one has read: 1000 between two passes."""
+    with damage_if_meaningless():
+        progress = Progress.read(connection)
+    (last_seq,) = connection.execute("SELECT COALESCE(MAX(seq), 0) FROM all_records").fetchone()
+    return {"ended_ns": progress.done_ns or None, "permille": progress.permille(last_seq)}
 
 
 def _span(connection: sqlite3.Connection, stream: Stream) -> dict[str, Any] | None:
@@ -88,6 +98,7 @@ def _lines(data: dict[str, Any]) -> list[str]:
     lines.append(f"  waits        {_waiting(data)}")
     hint = " (homewatt journal show --dead-letters)" if data["dead_letters"] else ""
     lines.append(f"  dead letters {data['dead_letters']}{hint}")
+    lines.append(f"  scrub        {_passes(data['scrub'])}")
     lines.append(f"  wear         {_wear(data['wear'])}")
     if data["salvaged"]["records"]:
         lines.append(f"  salvaged     {data['salvaged']['records']} records out of damaged files")
@@ -120,6 +131,13 @@ def _wear(wear: dict[str, int]) -> str:
     if not wear["flushes"]:
         return "nothing was saved yet of what was counted"
     return f"{wear['bytes'] / MIB:.1f} MiB in {wear['flushes']} flushes on {format_ns(wear['day_ns'])[:10]}, as last saved"
+
+
+def _passes(scrub: dict[str, Any]) -> str:
+    ended_ns, permille = scrub["ended_ns"], scrub["permille"]
+    last = f"the last whole pass ended at {_to_the_second(ended_ns)}" if ended_ns else "no whole pass has ended yet"
+    present = "" if permille == 1000 else f"; the present one has read {permille // 10} % of the records"
+    return f"{last}{present}, as last saved"
 
 
 def _to_the_second(time_ns: int) -> str:
