@@ -9,10 +9,8 @@ It stores and hands out; it knows no ledger and sends nothing.
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -20,9 +18,9 @@ from types import MappingProxyType
 from typing import Final, NoReturn, TypeVar
 
 from agent.vocabulary import Clock, Sign
-from storeforward import database, scrub
+from storeforward import database
 from storeforward.changes import Applied, Changes
-from storeforward.errors import JournalClosed, JournalDamaged
+from storeforward.errors import JournalClosed
 from storeforward.eviction import Summaries
 from storeforward.files import locked
 from storeforward.loading import Loaded, load
@@ -32,15 +30,14 @@ from storeforward.outbox import Outbox
 from storeforward.records import StoredRecord, Stream
 from storeforward.reserve import Rationing
 from storeforward.signatures import Verify
-from storeforward.writer import Outcome, Request, Written
+from storeforward.turns import Turns
+from storeforward.worker import Worker
+from storeforward.writer import Request, Written
 
 PAGE: Final = 1_000
 """Records read at a time where all are wanted."""
 
-_log = logging.getLogger(__name__)
-
 Answer = TypeVar("Answer")
-Waiting = tuple[Request, "asyncio.Future[Applied]"]
 
 
 class Journal:
@@ -52,7 +49,7 @@ class Journal:
         loaded: Loaded,
         set_aside: Path | None,
         rationing: Rationing,
-        executor: ThreadPoolExecutor,
+        worker: Worker,
         clock: Clock,
         options: JournalOptions,
     ) -> None:
@@ -61,27 +58,17 @@ class Journal:
         """Where a damaged file was put when this journal was opened, None in ordinary times."""
         self._connection = loaded.connection
         self._writer = loaded.writer
-        self._upkeep = loaded.upkeep
         self._rationing = rationing
         self._window = loaded.window
         self._values = loaded.values
         self._next_seq = loaded.first_free
         self.found_seq = loaded.writer.last_seq
         """Number of the newest record that was there when this journal was opened, 0 where none was."""
-        self._executor = executor
+        self._worker = worker
         self._clock = clock
-        self._options = options
-        self._loop = asyncio.get_running_loop()
-        self._waiting: list[Waiting] = []
-        self._waiting_records = 0
-        self._urgent = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Future[list[Outcome]] | asyncio.Future[bool] | None = None
-        self._broke: asyncio.Future[JournalDamaged] = self._loop.create_future()
         self._closed = False
+        self._turns = Turns(path, loaded, rationing, worker, clock, options, self._take)
         self.outbox = Outbox(loaded.window, self._read, clock)
-        self._scrub_timer = self._loop.call_later(loaded.upkeep.scrub.progress.wait_s(clock.now_ns()), self._scrub)
-        self._go_on()
 
     @classmethod
     @asynccontextmanager
@@ -106,10 +93,9 @@ class Journal:
         Raises JournalInUse, JournalTooNew, JournalUnreadable, JournalFull.
         """
         options = options or JournalOptions()
-        with locked(path), ThreadPoolExecutor(1, thread_name_prefix="journal") as executor:
-            prepare = partial(load, path, device, sign, boot_id, options, summaries, verify)
-            loading = asyncio.get_running_loop().run_in_executor(executor, prepare)
-            journal = cls(path, *await loading, executor, clock, options)
+        with locked(path), Worker(f"journal {path.name}", asyncio.get_running_loop()) as worker:
+            loading = worker.run(partial(load, path, device, sign, boot_id, options, summaries, verify))
+            journal = cls(path, *await loading, worker, clock, options)
             try:
                 yield journal
             finally:
@@ -148,14 +134,7 @@ class Journal:
         """
         if self._closed:
             raise JournalClosed("the journal is closed")
-        stored: asyncio.Future[Applied] = self._loop.create_future()
-        self._waiting.append((Request(changes, self._clock.monotonic_ns()), stored))
-        self._waiting_records += len(changes.records)
-        if not changes.can_wait or self._waiting_records >= self._options.group_records:
-            self._hurry()
-        elif self._timer is None:
-            self._timer = self._loop.call_later(self._options.group_wait_s, self._hurry)
-        return await stored
+        return await self._turns.put(changes)
 
     async def read_records(self, stream: Stream, after_seq: int = 0, limit: int = 100) -> list[StoredRecord]:
         """Records of a stream with sequence numbers above `after_seq`, in order. Raises StorageFailed."""
@@ -175,84 +154,14 @@ class Journal:
 
     async def metrics(self) -> Metrics:
         """Figures about the journal now. Raises StorageFailed."""
+        self._turns.count_written()
         return await self._read(partial(self._writer.metrics, monotonic_ns=self._clock.monotonic_ns()))
 
     async def wait_broken(self) -> NoReturn:
         """The journal is read through in the background. Wait until something in it is not as it was written; then raise
         JournalDamaged. What can be stored is stored until it is closed: the next start sets the file aside and finds it there.
         """
-        raise await asyncio.shield(self._broke)
-
-    def _hurry(self) -> None:
-        self._urgent = True
-        if self._writing is None:
-            self._write()
-
-    def _write(self) -> None:
-        batch, self._waiting = self._waiting, []
-        self._waiting_records = 0
-        self._urgent = False
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        requests = [request for request, _ in batch]
-        writing = self._loop.run_in_executor(self._executor, self._rationing.write, requests, self._clock.now_ns())
-        writing.add_done_callback(partial(self._written, batch))
-        self._writing = writing
-
-    def _written(self, batch: list[Waiting], job: asyncio.Future[list[Outcome]]) -> None:
-        self._writing = None
-        for (request, stored), outcome in zip(batch, job.result(), strict=True):
-            if isinstance(outcome, Written):
-                self._take(request, outcome)
-            if stored.done():  # its caller was cancelled
-                continue
-            if isinstance(outcome, Written):
-                stored.set_result(outcome.applied)
-            else:
-                stored.set_exception(outcome)
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """Evict a step where one is due, then write what waits: neither makes the other wait for more than one turn."""
-        if self._writer.bounds.due and not self._closed:
-            evicting = self._loop.run_in_executor(self._executor, self._writer.evict, self._clock.monotonic_ns())
-            evicting.add_done_callback(self._evicted)
-            self._writing = evicting
-        elif self._urgent and self._waiting:
-            self._write()
-
-    def _evicted(self, job: asyncio.Future[bool]) -> None:
-        self._writing = None
-        error = job.exception()
-        if error is not None:  # the key store, or a fault of ours: nothing has changed, and the next write asks again
-            _log.error("journal %s: eviction failed: %s", self.path, error)
-        if self._urgent and self._waiting:
-            self._write()
-        elif error is None:
-            self._go_on()
-
-    def _scrub(self) -> None:
-        """Read on in the journal, unless something hurries; samples that wait for company do not."""
-        if self._writing is not None or self._urgent:
-            self._scrub_timer = self._loop.call_later(scrub.PAUSE_S, self._scrub)
-            return
-        reading = self._loop.run_in_executor(self._executor, self._upkeep.step_scrub, self._clock)
-        reading.add_done_callback(self._scrubbed)
-        self._writing = reading
-
-    def _scrubbed(self, job: asyncio.Future[bool]) -> None:
-        self._writing = None
-        error = job.exception()
-        if isinstance(error, JournalDamaged):
-            _log.error("journal %s broke: %s", self.path, error)
-            self._broke.set_result(error)
-        elif not self._closed:
-            if error is not None:  # the disk did not answer; it is asked again
-                _log.warning("journal %s: cannot be read through: %s", self.path, error)
-            pause_s = scrub.EVERY_S if error is None and job.result() else scrub.PAUSE_S
-            self._scrub_timer = self._loop.call_later(pause_s, self._scrub)
-        self._go_on()
+        await self._turns.wait_broken()
 
     def _take(self, request: Request, written: Written) -> None:
         self._window.queued(written.queued)
@@ -267,16 +176,12 @@ class Journal:
                 self._values[name] = value
 
     def _read(self, job: Callable[[sqlite3.Connection], Answer]) -> asyncio.Future[Answer]:
-        return self._loop.run_in_executor(self._executor, _guarded, self.path, job, self._connection)
+        return self._worker.run(partial(_guarded, self.path, job, self._connection))
 
     async def _close(self) -> None:
         self._closed = True
-        self._scrub_timer.cancel()
-        if self._waiting:
-            self._hurry()
-        while self._writing is not None:
-            await asyncio.wait((self._writing,))
-        await self._loop.run_in_executor(self._executor, self._writer.close)
+        await self._turns.close()
+        await self._worker.run(self._writer.close)
 
 
 def _guarded(path: Path, job: Callable[[sqlite3.Connection], Answer], connection: sqlite3.Connection) -> Answer:

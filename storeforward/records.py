@@ -124,6 +124,13 @@ class Chain:
     head: bytes = NO_HASH
     samples_head: bytes = NO_HASH
 
+    def heads(self) -> tuple[int, bytes, bytes]:
+        """Where it stands now: for `restore`."""
+        return self.next_seq, self.head, self.samples_head
+
+    def restore(self, heads: tuple[int, bytes, bytes]) -> None:
+        self.next_seq, self.head, self.samples_head = heads
+
     def append(self, new: NewRecord, monotonic_ns: int) -> tuple[bytes, RecordRef]:
         """Seal a record: its bytes, and where it stands."""
         sample = new.stream is Stream.SAMPLE

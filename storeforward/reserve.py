@@ -72,7 +72,7 @@ class Rationing:
     """
 
     def __init__(
-        self, path: Path, reserve: Reserve, write: Callable[[Sequence[Request], int], list[Outcome]], *, is_on: bool
+        self, path: Path, reserve: Reserve, write: Callable[[Sequence[Request]], list[Outcome]], *, is_on: bool
     ) -> None:
         self._path = path
         self._reserve = reserve
@@ -81,15 +81,15 @@ class Rationing:
         self.is_on = is_on
         """Whether the disk is full, or was when last tried."""
 
-    def write(self, requests: Sequence[Request], now_ns: int) -> list[Outcome]:
+    def write(self, requests: Sequence[Request]) -> list[Outcome]:
         """The outcome of each request, in their order."""
         monotonic_ns = requests[-1].monotonic_ns
         if self.is_on and monotonic_ns >= self._next_try_ns:
             self._try_to_end(monotonic_ns)
         if not self.is_on:
-            return self._write(requests, now_ns)
+            return self._write(requests)
         needed = [request for request in requests if not is_dispensable(request.changes)]
-        outcomes = iter(self._write(needed, now_ns) if needed else ())
+        outcomes = iter(self._write(needed) if needed else ())
         refused = JournalFull(self._path, REFUSED)
         return [refused if is_dispensable(request.changes) else next(outcomes) for request in requests]
 

@@ -6,6 +6,7 @@ from the last saved one on; so a start takes no longer for a large journal.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,8 @@ from storeforward.metrics import Captured, Metrics, Tally, count_dead_letters, c
 from storeforward.records import Stream
 from storeforward.scrub import Scrub
 from storeforward.wear import WalReader, read_wear, save_wear
+
+_log = logging.getLogger(__name__)
 
 SAVE_EVERY_NS: Final = 600 * 10**9
 """How much of a day's wear a kill may cost."""
@@ -54,8 +57,11 @@ class Upkeep:
         save_own(self._connection, _NAME, msgpack.packb((last_seq, [[int(stream), count] for stream, count in ever.items()])))
 
     def count_written(self, now_ns: int) -> None:
-        """Count what the log took since the last time. Raises OSError."""
-        self.wear.add(self._log_reader.look(), now_ns)
+        """Count what the log took since the last time, by the day of the wall clock."""
+        try:
+            self.wear.add(self._log_reader.look(), now_ns)
+        except OSError as error:  # the change itself is stored, or has failed for the same reason
+            _log.warning("journal %s: what it wrote cannot be counted: %s", self._path, error)
 
     def step_scrub(self, clock: Clock) -> bool:
         """Take a step of reading the journal through; whether it was the last one of this pass. Raises StorageFailed."""

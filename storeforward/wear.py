@@ -20,6 +20,8 @@ FRAME_BYTES: Final = FRAME_HEADER_BYTES + PAGE_BYTES
 _SALTS_IN_WAL: Final = slice(16, 24)
 _SALTS_IN_FRAME: Final = slice(8, 16)
 _PAGE_IN_FRAME: Final = slice(0, 4)
+_PAGES_AFTER_COMMIT: Final = slice(4, 8)
+"""Of a frame that ends a transaction; zero in all others."""
 DAY_NS: Final = 86_400 * 10**9
 
 
@@ -32,7 +34,7 @@ class Cost:
 
 
 class WalReader:
-    """Looks at the log of a database after every commit. Its own handle has no locks that closing it could drop."""
+    """Looks at the log of a database every few commits. Its own handle has no locks that closing it could drop."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(path.name + "-wal")
@@ -48,7 +50,7 @@ class WalReader:
                 self._handle = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 return Cost()
-        size = flushes = 0
+        size, flushes = self._read_on(self._handle)
         salts = os.pread(self._handle, WAL_HEADER_BYTES, 0)[_SALTS_IN_WAL]
         if salts != self._salts:
             if self._pages:  # the log that was there before has gone into the database
@@ -57,14 +59,20 @@ class WalReader:
             size += WAL_HEADER_BYTES
             flushes += 1
             self._salts, self._pages, self._end = salts, set(), WAL_HEADER_BYTES
-        before = self._end
-        while (frame := os.pread(self._handle, FRAME_HEADER_BYTES, self._end))[_SALTS_IN_FRAME] == salts and salts:
-            self._pages.add(frame[_PAGE_IN_FRAME])
-            self._end += FRAME_BYTES
-        if self._end > before:
-            size += self._end - before
-            flushes += 1
+            more, more_flushes = self._read_on(self._handle)
+            size += more
+            flushes += more_flushes
         return Cost(size, flushes)
+
+    def _read_on(self, handle: int) -> tuple[int, int]:
+        """Read the frames that were added: their bytes, and how many of them end a transaction, which is flushed then. Of a log
+        that was begun anew its last frames are still there: what is new is shorter."""
+        before, flushes = self._end, 0
+        while self._salts and (frame := os.pread(handle, FRAME_HEADER_BYTES, self._end))[_SALTS_IN_FRAME] == self._salts:
+            self._pages.add(frame[_PAGE_IN_FRAME])
+            flushes += any(frame[_PAGES_AFTER_COMMIT])
+            self._end += FRAME_BYTES
+        return self._end - before, flushes
 
     def close(self) -> None:
         if self._handle is not None:

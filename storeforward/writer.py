@@ -88,14 +88,24 @@ class Writer:
         """Asked to make room on a full disk before anything is evicted; whether it did."""
         self.look_at_size()
 
-    def write(self, requests: Sequence[Request], now_ns: int = 0) -> list[Outcome]:
+    def write(self, requests: Sequence[Request]) -> list[Outcome]:
         """Write all requests in one transaction; where one of them is at fault, each in its own, so that it fails alone.
 
-        What the full journal does not take is tried again once something was evicted. `now_ns` is the wall clock, for
-        counting by day and nothing else.
+        What the full journal does not take is tried again once something was evicted.
         """
         outcomes = self._write(requests)
-        if _took_none(outcomes) and not self._is_at_bound() and self.on_full():
+        if _took_none(outcomes):
+            outcomes = self._write_with_room(requests, outcomes)
+        try:
+            if self.bounds.wants_a_look:
+                self.look_at_size()
+        except sqlite3.Error as error:  # the change itself is stored, or has failed for the same reason
+            _log.warning("journal %s: its size cannot be told: %s", self._path, error)
+        return outcomes
+
+    def _write_with_room(self, requests: Sequence[Request], outcomes: list[Outcome]) -> list[Outcome]:
+        """Make room for what the journal did not take, and try again."""
+        if not self._is_at_bound() and self.on_full():
             outcomes = self._write(requests)
         for _ in range(STEPS_FOR_ROOM):
             if not _took_none(outcomes) or not self._may_make_room():
@@ -103,7 +113,6 @@ class Writer:
             if not self.evict(requests[-1].monotonic_ns):
                 break
             outcomes = self._write(requests)
-        self._count(now_ns)
         return outcomes
 
     def _write(self, requests: Sequence[Request]) -> list[Outcome]:
@@ -208,14 +217,6 @@ class Writer:
         pages, free = (self._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count"))
         return int(pages), int(free)
 
-    def _count(self, now_ns: int) -> None:
-        try:
-            self._upkeep.count_written(now_ns)
-            if self.bounds.wants_a_look:
-                self.look_at_size()
-        except (OSError, sqlite3.Error) as error:  # the change itself is stored, or has failed for the same reason
-            _log.warning("journal %s: cannot be measured: %s", self._path, error)
-
     def metrics(self, connection: sqlite3.Connection, monotonic_ns: int) -> Metrics:
         """Figures about the journal at the monotonic time given."""
         pages, free = self._pages()
@@ -237,15 +238,15 @@ class Writer:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         """Commit, or leave disk and counters as they were. Raises StorageFailed for what the disk does."""
-        before, items_before = replace(self._chain), self._items.counters()
+        heads, counters = self._chain.heads(), self._items.counters()
         self._sealed.clear()
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
             self._connection.execute("COMMIT")
         except BaseException as error:
-            self._chain = before
-            self._items.restore(items_before)
+            self._chain.restore(heads)
+            self._items.restore(counters)
             if self._connection.in_transaction:  # SQLite may have rolled back by itself
                 self._connection.rollback()
             if isinstance(error, sqlite3.Error):

@@ -115,7 +115,7 @@ def test_samples_of_an_older_schema_are_read_and_evicted_before_the_new_ones(tmp
             assert [stored.record.seq for stored in page] == [before[-1], seqs[0]]
             assert (await journal.metrics()).kept[Stream.SAMPLE] == 105
             assert walked(await all_records(journal)) == replace(whole, records=whole.records + 3, last_seq=seqs[2], unsigned=1)
-            while not await journal._read(lambda connection: journal._upkeep.step_scrub(clock)):
+            while not await journal._read(lambda connection: journal._turns._upkeep.step_scrub(clock)):
                 pass
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             evictor = Evictor(connection, lambda new: None, None)

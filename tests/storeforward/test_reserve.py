@@ -121,7 +121,7 @@ def test_refused_changes_keep_their_places_among_the_others(tmp_path: Path) -> N
     path = tmp_path / "journal.db"
     written: list[Changes] = []
 
-    def write(requests: object, now_ns: int) -> list[Outcome]:
+    def write(requests: object) -> list[Outcome]:
         changes = [request.changes for request in requests]  # type: ignore[attr-defined]
         written.extend(changes)
         return [ValueError(str(id(change))) for change in changes]
@@ -131,10 +131,10 @@ def test_refused_changes_keep_their_places_among_the_others(tmp_path: Path) -> N
     rationing.on_full()
     rationing._next_try_ns = RETRY_NS
     mixed = [Request(changes, 0) for changes in (SAMPLES, first, SAMPLES, second)]
-    outcomes = rationing.write(mixed, 0)
+    outcomes = rationing.write(mixed)
     assert [type(outcome) for outcome in outcomes] == [JournalFull, ValueError, JournalFull, ValueError]
     assert written == [first, second]
     assert [str(outcome) for outcome in outcomes[1::2]] == [str(id(first)), str(id(second))]
-    rationing.write([Request(SAMPLES, RETRY_NS)], 0)
+    rationing.write([Request(SAMPLES, RETRY_NS)])
     assert not rationing.is_on
     assert written == [first, second, SAMPLES]

@@ -43,7 +43,7 @@ async def fill(path: Path, clock: VirtualClock) -> None:
 
 async def step(journal: Journal, clock: VirtualClock) -> bool:
     """One step at once; whether a pass has ended."""
-    return await journal._read(lambda connection: journal._upkeep.step_scrub(clock))
+    return await journal._read(lambda connection: journal._turns._upkeep.step_scrub(clock))
 
 
 def test_a_sound_journal_is_read_through_once_a_day_and_the_figures_say_so(tmp_path: Path) -> None:
@@ -76,12 +76,12 @@ def test_a_pass_goes_on_where_the_last_start_left_it(tmp_path: Path) -> None:
             await step(journal, clock)
             await step(journal, clock)
         async with opened(path, clock) as journal:
-            assert journal._upkeep.scrub.progress == Progress(Part.RECORDS, 2 * PAGE_ROWS, signed_seq=2 * PAGE_ROWS)
+            assert journal._turns._upkeep.scrub.progress == Progress(Part.RECORDS, 2 * PAGE_ROWS, signed_seq=2 * PAGE_ROWS)
             assert journal.values == {}, "what the journal keeps for itself is nobody else's"
             while not await step(journal, clock):
                 pass
         async with opened(path, clock) as journal:
-            assert journal._upkeep.scrub.progress == Progress(done_ns=clock.now_ns(), signed_seq=RECORDS)
+            assert journal._turns._upkeep.scrub.progress == Progress(done_ns=clock.now_ns(), signed_seq=RECORDS)
 
     run(main)
 
@@ -241,7 +241,7 @@ def test_a_disk_that_does_not_answer_is_asked_again(tmp_path: Path, monkeypatch:
         await fill(path, clock)
         async with opened(path, clock) as journal:
             tries = 0
-            answers = journal._upkeep.step_scrub
+            answers = journal._turns._upkeep.step_scrub
 
             def fails_at_first(clock: VirtualClock) -> bool:
                 nonlocal tries
@@ -250,7 +250,7 @@ def test_a_disk_that_does_not_answer_is_asked_again(tmp_path: Path, monkeypatch:
                     raise DiskFailed(path, "I/O error")
                 return answers(clock)
 
-            monkeypatch.setattr(journal._upkeep, "step_scrub", fails_at_first)
+            monkeypatch.setattr(journal._turns._upkeep, "step_scrub", fails_at_first)
             await asyncio.sleep(FIRST_S + 20 * PAUSE_S)
             assert (await journal.metrics()).scrubbed_at_ns is not None
 

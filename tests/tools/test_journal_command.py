@@ -25,7 +25,8 @@ from agent.journaling.summaries import MeansOfSamples
 from agent.keystore import FileKeyStore
 from agent.line.sealing import NEVER, Sealer
 from agent.vocabulary import Kind, Reading, SlotEnergy
-from lightclient.messages import CancelOrder, OpenReading
+from lightclient.messages import CancelOrder, Notice, OpenReading
+from lightclient.refusals import Refusal
 from lightclient.wire import device_id
 from storeforward.changes import Changes
 from storeforward.database import save_own
@@ -280,10 +281,10 @@ def test_verify_walks_through_a_whole_journal(home: Home) -> None:
 @pytest.mark.parametrize(
     ("statement", "seq", "reason"),
     [
-        ("DELETE FROM records WHERE seq = 4", 4, "missing"),
+        ("DELETE FROM samples WHERE seq = 4", 4, "missing"),
         ("UPDATE records SET signature = zeroblob(64) WHERE seq = 5", 5, "not signed"),
-        ("UPDATE records SET data = CAST(data || x'00' AS BLOB) WHERE seq = 6", 6, "altered"),
-        ("UPDATE records SET stream = 1 WHERE seq = 6", 6, "altered"),
+        ("UPDATE samples SET data = CAST(data || x'00' AS BLOB) WHERE seq = 6", 6, "altered"),
+        ("UPDATE records SET stream = 2 WHERE seq = 5", 5, "altered"),
     ],
 )
 def test_verify_finds_what_was_done_to_it(home: Home, statement: str, seq: int, reason: str) -> None:
@@ -354,11 +355,22 @@ def test_an_order_is_not_sent_again(home: Home) -> None:
     assert "is no reading" in err
 
 
+def test_a_notice_is_not_sent_again_because_the_next_one_vouches_for_the_same(home: Home) -> None:
+    tx = home.sealer.seal_notice(Notice(slot(9).slot_s, 1, 0, 0, 0, 0, b"n" * 32))
+    notice = NewItem(Priority.TELEMETRY, Notice.KIND, slot(9).slot_s, 0, b"n" * 32, tx, NEVER)
+    refused = Mark(7, ItemState.REFUSED, 12, Refusal.NOTICE_STANDS, "another one counts")
+    asyncio.run(home.live([Changes(enqueue=(notice,)), Changes(marks=(refused,))]))
+    assert "item 7: Notice for slot" in home.journal("show", "--dead-letters")[0]
+    _, err = home.journal("requeue", 7, code=ExitCode.PRECONDITION)
+    assert "item 7 is a notice" in err
+    assert "the next notice vouches for the same records" in err
+
+
 def test_salvage_takes_back_what_a_damaged_journal_holds(home: Home) -> None:
     home.wound()
     text, _ = home.journal("salvage", code=ExitCode.PARTIAL)
     assert "1 of them unreadable" in text
-    assert "readings         3 are sent again, 0 were known" in text
+    assert "sent again       3 readings, 0 notices; 0 were known" in text
     assert "not sent again   1 orders, 1 dead letters" in text
     (answer,) = home.answers("salvage", "--samples", code=ExitCode.PARTIAL)
     assert answer["found"] == {"energy": 5, "order": 1, "receipt": 1, "event": 1, "sample": 5}
