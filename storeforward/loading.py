@@ -77,8 +77,8 @@ def _read(
     check_newest(connection, verify, chain.next_seq - 1)
     first_free = database.read_first_free(connection)
     window = Window(device, options, database.count_items(connection))
-    for priority, after_id, limit in window.wants():
-        window.fill(priority, limit, database.read_open(connection, priority, after_id, limit))
+    for want in window.wants():
+        window.fill(want, database.read_open(connection, want.priority, want.after_id, want.limit), now_ns=0)
     values = database.read_values(connection)
     upkeep = Upkeep(connection, path, Scrub(verify, Progress.read(connection)))
     writer = Writer(connection, path, sign, chain, first_free, options, summaries, upkeep)

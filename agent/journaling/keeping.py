@@ -92,6 +92,10 @@ class Keeper:
         """What may be under way (of a long backlog the part next in line); nothing where the disk cannot be read."""
         return await self._read(self._journal.outbox.open_items())
 
+    async def parked(self, limit: int) -> list[Item]:
+        """What was handed in several times without a result, other items each time; nothing where the disk cannot be read."""
+        return await self._read(self._journal.outbox.parked(limit))
+
     async def _read(self, reading: Awaitable[list[Item]]) -> list[Item]:
         try:
             return await reading

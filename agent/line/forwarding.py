@@ -27,6 +27,7 @@ from lightclient.proving import Proven
 from lightclient.refusals import SENTENCES, Refusal
 from lightclient.values import ReadingRecord, TxResult
 from storeforward.items import Item, ItemState, Mark, Priority
+from storeforward.parking import is_parked
 
 PAGE: Final = 64
 """Items handed in, and results asked for, at a time."""
@@ -152,16 +153,19 @@ class Forwarder:
 
     async def under_way(self) -> list[Item]:
         """Items that were handed in and whose result is not proven yet, at most one page: orders first, oldest first. Of more
-        readings than a page holds other ones each time, so that those which the ledger does not take keep no others waiting."""
-        items = [item for item in await self._keeper.open_items() if item.attempts or self._keeper.rides(item.id)]
-        if len(items) <= PAGE:
-            return items
-        orders = [item for item in items if item.priority is Priority.TRADE][:PAGE]
+        others than a page holds other ones each time, and of those that the ledger has let lie never more than half a page, so
+        that what it does not take keeps no others waiting."""
+        parked = await self._keeper.parked(PAGE // 2)
+        lately = [item for item in await self._keeper.open_items() if not is_parked(item)]
+        items = [item for item in lately if item.attempts or self._keeper.rides(item.id)]
+        room = PAGE - len(parked)
+        if len(items) <= room:
+            return items + parked
+        orders = [item for item in items if item.priority is Priority.TRADE][:room]
         others = [item for item in items if item.priority is not Priority.TRADE]
-        room = PAGE - len(orders)
         first = self._asked % len(others) if others else 0
-        self._asked = first + room
-        return orders + (others[first:] + others[:first])[:room]
+        self._asked = first + room - len(orders)
+        return orders + (others[first:] + others[:first])[: room - len(orders)] + parked
 
     @staticmethod
     def is_draining(items: Sequence[Item]) -> bool:

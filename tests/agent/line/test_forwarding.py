@@ -11,6 +11,7 @@ from base64 import b64decode
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -33,6 +34,8 @@ from lightclient.provider import CheckOutcome
 from lightclient.refusals import Refusal
 from storeforward.changes import Changes
 from storeforward.items import ItemState, Mark, NewItem, Priority
+from storeforward.options import JournalOptions
+from storeforward.parking import TRIES
 from tests.agent.kit import SLOT_S, Society, play, small_scenario
 from tests.storeforward.kit import item, marks, opened, run
 from tools.fullnode.rpc.local import Front
@@ -316,5 +319,75 @@ def test_only_what_was_just_handed_in_counts_as_a_backlog_on_its_way(tmp_path: P
             for _ in range(2):
                 await journal.apply(marks(await journal.outbox.open_items(), ItemState.SENT))
             assert not Forwarder.is_draining(await journal.outbox.open_items()), "the ledger has let it lie"
+
+    run(main)
+
+
+@dataclass(slots=True)
+class Racing(Leaping):
+    """A meter that leaps again in every slot until an instant: as if its nameplate were registered too small."""
+
+    until_s: int
+
+    async def read(self) -> Reading:
+        reading = await self.device.read()
+        leaps = max(0, min(reading.taken_at_s, self.until_s) - self.at_s + SLOT_S - 1) // SLOT_S
+        return replace(reading, import_wh=reading.import_wh + 1_000_000 * leaps)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_readings_that_the_ledger_refuses_in_blocks_do_not_fill_the_window(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, restarts: bool
+) -> None:
+    """More of them than the window holds, and none is decided before the dispute time is over, long after this test."""
+    monkeypatch.setattr("agent.journaling.opening.JournalOptions", partial(JournalOptions, window_items=2))
+
+    async def test(society: Society, stack: AsyncExitStack) -> None:
+        await society.start_all(stack, HOME)
+        leaps = (society.slot_s(2) + SLOT_S // 2, society.slot_s(8) + SLOT_S // 2)
+        drivers = {"device": Racing(society.house.open(HOME), *leaps)}
+        async with society.agent(HOME, drivers=drivers) as first:
+            running = society.start(first)
+            await society.until(7.5 if restarts else 14.5)
+            running.cancel()
+            await asyncio.wait((running,))
+        if restarts:
+            second = await stack.enter_async_context(society.agent(HOME, drivers=drivers, boot_id=bytes([1]) * 16))
+            society.start(second)
+            await society.until(14.5)
+        refused = [slot for slot in range(14) if society.reading(HOME, slot) is None]
+        assert len(refused) >= 6, "three times the window"
+        assert set(refused) <= set(range(2, 9))
+        assert all(society.reading(HOME, slot) is not None for slot in range(9, 13))
+
+    play(enough_for_all(), tmp_path, test)
+
+
+def test_what_the_ledger_lets_lie_takes_half_of_what_is_asked_for_and_a_quarter_of_what_is_handed_in(tmp_path: Path) -> None:
+    old, new = 300, 60
+
+    async def main(clock: VirtualClock) -> None:
+        async with opened(tmp_path / "journal.db", clock) as journal:
+            keeper, link = Keeper(journal, clock, Status("kit")), Taker(clock)
+            await keeper.store(enqueue=[item(n) for n in range(old)])
+            for _ in range(TRIES):
+                while due := await journal.outbox.due(PAGE):
+                    await journal.apply(marks(due, ItemState.SENT))
+                await asyncio.sleep(600)
+            await keeper.store(enqueue=[item(old + n) for n in range(new)])
+            sender = forwarder(keeper, link, clock, per_s=1)
+            running = asyncio.create_task(sender.run())
+            sender.kick()
+            await asyncio.sleep(4 * new // 3)
+            running.cancel()
+            took = [int(tx.removeprefix(b"tx of item-")) for _, tx in link.took]
+            assert [number for number in took if number >= old] == list(range(old, old + new)), "soon, and in order"
+            assert all(sum(number < old for number in took[:count]) <= count // 4 + 1 for count in range(4 * new // 3))
+            assert sum(number < old for number in took[: 4 * new // 3]) >= new // 3 - 1, "it has its share"
+            await keeper.flush()
+            pages = [await sender.under_way() for _ in range(old // (PAGE // 2) + 1)]
+            assert all(len(page) <= PAGE and len({found.id for found in page}) == len(page) for page in pages)
+            assert all(sum(found.attempts >= TRIES for found in page) <= PAGE // 2 for page in pages)
+            assert {found.id for page in pages for found in page} == set(range(1, old + new + 1)), "each is asked for"
 
     run(main)
