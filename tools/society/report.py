@@ -204,6 +204,7 @@ def report(record: RunRecord, baseline: Baseline, optimum_eur: float | None) -> 
         "blocks": counters.blocks,
         "transactions": counters.transactions,
         "readings": counters.readings,
+        "notices": counters.notices,
         "late_readings": counters.late_readings,
         "missing_readings": record.book.silent,
         "refused": sum(counters.refused.values()),
