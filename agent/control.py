@@ -134,9 +134,14 @@ class Controller:
 
     def _pace_s(self) -> int:
         """How soon to look again at the latest: what a device announces tells nothing of a slot's edge that nobody can name."""
-        if not self._announces:
+        if not self._announces or self._is_early():
             return PACE_S
         return SAMPLE_EVERY_S if self._observer.wants_pace else FAR_S
+
+    def _is_early(self) -> bool:
+        """Whether the last reading was made before a slot's edge that is over by our clock: the driver's is a little behind."""
+        reading = self._observer.reading
+        return reading is not None and self._timetable.next_slot(reading.taken_at_s) <= now_s(self._clock)
 
     async def _wait(self, until_s: int) -> None:
         """Wait until a time or for a change, and after a change for the rest of the pace."""

@@ -26,6 +26,9 @@ HISTORY_S: Final = 8 * 86_400
 LATEST_S: Final = 5
 """How far the time of a reading may be from the own: a driver that tells another one has a clock that nobody sets."""
 
+INEXACT_NS: Final = NS_PER_S // 2
+"""From this uncertainty on it may reach a second within a slot, before the next look: a clock strays by 500 ppm at most."""
+
 
 class Observer:
     """Looks at one appliance. `found` collects what the slot meter finds until the controller has stored it."""
@@ -67,9 +70,10 @@ class Observer:
 
     @property
     def wants_pace(self) -> bool:
-        """Whether looking at slots' edges alone is not enough, because it is not known to the second when they are."""
+        """Whether looking at slots' edges alone is not enough, because it is not known to the second when they are, or will not
+        be when the next one comes."""
         now = self._time.now()
-        return not self.is_live or now is None or now.uncertainty_ns >= NS_PER_S
+        return not self.is_live or now is None or now.uncertainty_ns >= INEXACT_NS
 
     async def look(self) -> Any | None:
         """The appliance's state now; None while a sensor that it needs is silent, which the status says."""
@@ -108,8 +112,9 @@ class Observer:
         return None if self.reading is None or not self.is_live else self.reading.taken_at_s * NS_PER_S
 
     def _taken(self, reading: Reading) -> Dated:
-        """When a reading was made: the driver's word, unless that is far from the own, which may be a guess."""
+        """When a reading was made: the driver's word, unless that is far from the own, which may be a guess, or ahead of it: a
+        reading that comes at a slot's edge and says that the edge is seconds ago would have the slot go without."""
         now = self._time.now() or Dated(self._clock.now_ns(), 0)
-        if abs(now.utc_ns - reading.taken_at_s * NS_PER_S) > LATEST_S * NS_PER_S:
+        if not 0 <= now.utc_ns - reading.taken_at_s * NS_PER_S <= LATEST_S * NS_PER_S:
             return now
         return Dated(reading.taken_at_s * NS_PER_S, now.uncertainty_ns)

@@ -19,7 +19,7 @@ from storeforward.records import Stream
 from storeforward.timekeeping import Source
 from tests.agent import kit
 from tests.agent.kit import SLOT_S, Society, play, small_scenario
-from tests.agent.timekit import FakeSystem
+from tests.agent.timekit import FakeSystem, LinuxSystem
 
 HOME = "home-01-base-load"
 NEVER_SET = -2_000_000_000
@@ -92,6 +92,44 @@ def test_a_jump_while_trading_neither_names_a_slot_nor_misses_one(tmp_path: Path
         assert home.status.snapshot() == {}
         assert all(society.reading(HOME, slot) is not None for slot in range(5))
         assert home.counters.refused == 0
+
+    play(small_scenario(slots=8), tmp_path, test)
+
+
+def test_ten_hours_without_time_servers_and_without_a_network_lose_no_slot(tmp_path: Path) -> None:
+    """The kernel's own bound reaches 16 s after nine hours, and then it calls its clock not synchronised. The meter's clock
+    stays right meanwhile, so that its readings are a little behind."""
+    slots = 44
+
+    async def test(society: Society, stack: AsyncExitStack) -> None:
+        system = LinuxSystem(society.clock)
+        home = await stack.enter_async_context(society.agent(HOME, clock=DeviceClock(system)))
+        society.start(home)
+        await society.until(1.5)
+        society.wires[HOME].cut = True
+        system.lose_servers(ppm=20)
+        await society.until(slots - 2.5)
+        assert not system.synchronisation().is_synchronised
+        assert home.time.is_anchored
+        society.wires[HOME].cut = False
+        system.find_servers()
+        await society.until(slots - 0.5)
+        assert home.status.snapshot() == {}
+        assert [slot for slot in range(slots) if society.reading(HOME, slot) is None] == [slots - 1]
+
+    play(small_scenario(slots=slots), tmp_path, test)
+
+
+@pytest.mark.parametrize("off_s", [0.02, 3, -0.02, -3])
+def test_a_meter_whose_clock_is_a_little_off_loses_no_slot(tmp_path: Path, off_s: float) -> None:
+    """Seen from the device: its own clock is off, and the meter's is right."""
+
+    async def test(society: Society, stack: AsyncExitStack) -> None:
+        home = await stack.enter_async_context(society.agent(HOME, clock=DeviceClock(FakeSystem(society.clock, off_s))))
+        society.start(home)
+        await society.until(5)
+        assert home.status.snapshot() == {}
+        assert [slot for slot in range(5) if society.reading(HOME, slot) is not None] == [0, 1, 2, 3]
 
     play(small_scenario(slots=8), tmp_path, test)
 
