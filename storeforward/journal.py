@@ -175,8 +175,13 @@ class Journal:
             else:
                 self._values[name] = value
 
-    def _read(self, job: Callable[[sqlite3.Connection], Answer]) -> asyncio.Future[Answer]:
-        return self._worker.run(partial(_guarded, self.path, job, self._connection))
+    def _read(
+        self,
+        job: Callable[[sqlite3.Connection], Answer],
+        then: Callable[[asyncio.Future[Answer]], object] | None = None,
+        /,
+    ) -> asyncio.Future[Answer]:
+        return self._worker.run(partial(_guarded, self.path, job, self._connection), then)
 
     async def _close(self) -> None:
         self._closed = True

@@ -18,9 +18,15 @@ Answer = TypeVar("Answer")
 
 
 class Read(Protocol):
-    """Runs a job on the database in the journal's thread."""
+    """Runs a job on the database in the journal's thread; `then` hears of its end in the same order in which the thread ended
+    jobs and writes."""
 
-    def __call__(self, job: Callable[[sqlite3.Connection], Answer], /) -> asyncio.Future[Answer]: ...
+    def __call__(
+        self,
+        job: Callable[[sqlite3.Connection], Answer],
+        then: Callable[[asyncio.Future[Answer]], object] | None = None,
+        /,
+    ) -> asyncio.Future[Answer]: ...
 
 
 class Outbox:
@@ -95,10 +101,7 @@ class Outbox:
             while wants := self._window.wants():
                 for want in wants:
                     job = partial(read_open, priority=want.priority, after_id=want.after_id, limit=want.limit)
-                    page = self._read(job)
-                    # In a callback, so that the window hears of reads and writes in the order in which the thread did them.
-                    page.add_done_callback(partial(self._filled, want))
-                    await page
+                    await self._read(job, partial(self._filled, want))
 
     def _filled(self, want: Want, page: asyncio.Future[list[Item]]) -> None:
         if not page.cancelled() and page.exception() is None:

@@ -35,7 +35,7 @@ class Worker(Executor):
     def run(
         self, job: Callable[[], Answer], then: Callable[[asyncio.Future[Answer]], object] | None = None
     ) -> asyncio.Future[Answer]:
-        """Run a job, and `then` in the loop as soon as it has ended. Called in the loop."""
+        """Run a job, and `then` in the loop when it has ended, in the order of the jobs. Called in the loop."""
         if not self._is_plain:
             answer = self._loop.run_in_executor(self, job)
             if then is not None:
