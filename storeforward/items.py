@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import Final
 
 from storeforward.errors import AlreadyDecided
+from storeforward.records import RecordRef
 
 
 class Priority(IntEnum):
@@ -69,10 +70,10 @@ MakeTx = Callable[[bytes], bytes]
 class NewItem:
     """A transaction to be stored and then sent.
 
-    `tx` is the signed transaction, or makes it from the hash of the record that `record` names (its index in the records of
-    the same change; None: about no record). `reference` is unique and chosen before the first attempt: an order's id, a
-    payload's hash; None: the hash of that record. `kind`, `slot_s` and `seq` (0 for what carries none) are kept so that
-    whoever looks for the proof need not decode the transaction.
+    `tx` is the signed transaction, or makes it from the hash of the record that it is about. `record` names that one: by its
+    index in the records of the same change, or by its place where it was stored before; None: about no record. `reference` is
+    unique and chosen before the first attempt: an order's id, a payload's hash; None: the hash of that record. `kind`,
+    `slot_s` and `seq` (0 for what carries none) are kept so that whoever looks for the proof need not decode the transaction.
     """
 
     priority: Priority
@@ -82,7 +83,7 @@ class NewItem:
     reference: bytes | None
     tx: bytes | MakeTx
     expires_height: int
-    record: int | None = None
+    record: int | RecordRef | None = None
 
     def __post_init__(self) -> None:
         if self.record is None and (callable(self.tx) or self.reference is None):

@@ -60,7 +60,7 @@ class ItemTable:
         self._next_item, self._first_free = counters
 
     def enqueue(self, new: NewItem, refs: Sequence[RecordRef]) -> Item:
-        ref = None if new.record is None else refs[new.record]
+        ref = refs[new.record] if isinstance(new.record, int) else new.record
         tx = new.tx
         if not isinstance(tx, bytes):
             tx = tx(_given(ref).record_hash)

@@ -14,9 +14,9 @@ from storeforward.changes import Changes
 from storeforward.errors import AlreadyDecided, DuplicateItem, UnknownItem
 from storeforward.items import NEXT, ItemState, Mark, NewItem, Priority, Renewal
 from storeforward.options import JournalOptions
-from storeforward.records import Stream
+from storeforward.records import RecordRef, Stream
 from storeforward.window import NS_PER_S, back_off_ns
-from tests.storeforward.kit import energy, item, marks, opened, run
+from tests.storeforward.kit import energy, item, marks, opened, record, run
 from tools.society.virtualclock import VirtualClock
 
 OPTIONS = JournalOptions(window_items=4)
@@ -29,6 +29,24 @@ def test_orders_then_billing_then_telemetry_oldest_first(tmp_path: Path) -> None
             await journal.apply(Changes(enqueue=tuple(item(number, p) for number, p in enumerate(priorities, 1))))
             assert [found.id for found in await journal.outbox.due(10)] == [3, 5, 2, 4, 1]
             assert [found.id for found in await journal.outbox.due(3)] == [3, 5, 2]
+
+    run(main)
+
+
+def test_an_item_may_be_about_a_record_stored_before_and_outlive_it(tmp_path: Path) -> None:
+    def about(ref: RecordRef) -> NewItem:
+        return NewItem(Priority.TELEMETRY, 10, 0, 0, None, lambda record_hash: b"tx of " + record_hash, 0, ref)
+
+    async def main(clock: VirtualClock) -> None:
+        async with opened(tmp_path / "journal.db", clock) as journal:
+            (ref,) = (await journal.apply(Changes((record(Stream.EVENT),)))).records
+            gone = RecordRef(ref.seq + 99, bytes(32))
+            await journal.apply(Changes(enqueue=(about(ref), about(gone))))
+            items = await journal.outbox.open_items()
+            assert [(found.record_seq, found.reference) for found in items] == [(r.seq, r.record_hash) for r in (ref, gone)]
+            assert items[0].tx == b"tx of " + ref.record_hash
+            await journal.apply(marks(items, ItemState.PROVEN, 7))
+            assert [stored.proven_height for stored in await journal.read_records(Stream.EVENT)] == [7]
 
     run(main)
 

@@ -16,7 +16,7 @@ import msgpack
 
 from storeforward.changes import Changes
 from storeforward.items import ItemState, Mark, NewItem, Priority, Renewal
-from storeforward.records import NewRecord, Stream
+from storeforward.records import NewRecord, RecordRef, Stream
 
 NUMBER: Final = "change"
 """Named value: the number of the last change that is more than samples."""
@@ -58,10 +58,11 @@ class Expectation:
         first_seq = self.records + 1
         self.records += len(hashes)
         for new in changes.enqueue:
-            record_hash = b"" if new.record is None else hashes[new.record]
+            about = RecordRef(first_seq + new.record, hashes[new.record]) if isinstance(new.record, int) else new.record
+            record_hash = b"" if about is None else about.record_hash
             tx = new.tx if isinstance(new.tx, bytes) else new.tx(record_hash)
             reference = new.reference or record_hash
-            seq = None if new.record is None else first_seq + new.record
+            seq = None if about is None else about.seq
             self.items[self.next_item] = Expected(ItemState.QUEUED, reference, tx, record_seq=seq)
             self.next_item += 1
             self.highest_seq = max(self.highest_seq, new.seq)
