@@ -28,6 +28,7 @@ from agent.keystore import FileKeyStore, KeyStore
 from agent.line.damage import Damage
 from agent.line.forwarding import Forwarder
 from agent.line.link import Link
+from agent.line.noticing import Noticer
 from agent.line.pacing import Pace
 from agent.line.proving import Counters, Prover
 from agent.line.recovering import STANDING, Recovery, restore
@@ -168,6 +169,7 @@ class Agent:
         self._forwarder = forwarder = Forwarder(
             keeper, link, self.device_id, registration, clock, Pace(self.config.ledger.drain_per_s), self._back_online
         )
+        noticer = Noticer(keeper, sealer, timetable, clock, self.time, status, forwarder.kick)
         self._damage = damage = Damage(journal, self.config.journal, public_key, sealer, clock, status, self._repaired)
         own, unsettled = OwnOrders(), Unsettled(duration_s)
         if kind is Kind.UTILITY:
@@ -185,6 +187,7 @@ class Agent:
                 forwarder,
                 keeper,
                 sealer,
+                noticer,
                 timetable,
                 clock,
                 status,
@@ -204,6 +207,7 @@ class Agent:
             observer,
             keeper,
             sealer,
+            noticer,
             clock,
             self.time,
             status,

@@ -13,6 +13,7 @@ from agent.clock import NS_PER_S, now_s
 from agent.journaling import entries
 from agent.journaling.explaining import Deed, Explanations
 from agent.journaling.keeping import Keeper
+from agent.line.noticing import Noticer
 from agent.line.sealing import NEVER, Sealer
 from agent.metering import EdgesMissed, RegisterFell, TimeFell
 from agent.observing import Observer
@@ -60,6 +61,7 @@ class Recorder:
         observer: Observer,
         keeper: Keeper,
         sealer: Sealer,
+        noticer: Noticer,
         clock: Clock,
         time: TimeKeeper,
         status: Status,
@@ -72,6 +74,7 @@ class Recorder:
         self._observer = observer
         self._keeper = keeper
         self._sealer = sealer
+        self._noticer = noticer
         self._clock = clock
         self._time = time
         self._status = status
@@ -107,6 +110,8 @@ class Recorder:
         if (is_edge or (is_due and self._clock.monotonic_ns() >= self._try_again_ns)) and not await self._store():
             return
         await self._date_samples()
+        if is_edge:
+            await self._noticer.tell()
 
     def _keep_dated(self) -> bool:
         """Keep the last reading with its time, where that is known and the reading is news; whether it was."""

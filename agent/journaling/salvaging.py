@@ -1,8 +1,9 @@
-"""Takes back what a damaged journal held: its records, the readings that waited to be sent, the numbers that were used.
+"""Takes back what a damaged journal held: its records, the readings and notices that waited to be sent, the numbers used.
 
 What goes back into trade must prove itself. A record is the device's own if its signature is; a reading goes to the ledger
-again if its transaction is signed by this device, or is made anew from its record, which gives the very same bytes. The
-ledger counts a reading once, so nothing is doubled. Orders are not sent again: whether they stand is for the ledger to say,
+again if its transaction is signed by this device, or is made anew from its record, which gives the very same bytes. A notice
+goes if it is signed: what it vouches for was taken back with its bytes, or is in the damaged file. The ledger counts both
+once for a slot, so nothing is doubled. Orders are not sent again: whether they stand is for the ledger to say,
 and a late one would bring what nobody wants any more. Named values are not taken back: nothing vouches for them.
 """
 
@@ -19,13 +20,14 @@ from typing import Final
 
 from agent.journaling import entries
 from agent.line.sealing import NEVER, Sealer
+from agent.line.unnumbered import UNNUMBERED
 from agent.vocabulary import SlotEnergy
-from lightclient.messages import OpenReading
+from lightclient.messages import Notice, OpenReading
 from lightclient.wire import Malformed, decode_tx
 from storeforward.changes import Changes
 from storeforward.errors import DuplicateItem
 from storeforward.findings import Findings
-from storeforward.items import Item, ItemState, NewItem, Priority
+from storeforward.items import Item, ItemState, NewItem
 from storeforward.journal import Journal
 from storeforward.records import Stream, record_hash
 from storeforward.salvage import SalvagedRecord, opened
@@ -57,8 +59,10 @@ class TakenBack:
     """Records that verify, and stay in the damaged file: samples that were not asked for, and what found no room."""
     requeued: int = 0
     """Readings that are sent again."""
+    notices: int = 0
+    """Notices that are sent again."""
     known: int = 0
-    """Readings that the present journal has already."""
+    """Readings and notices that the present journal has already."""
     orders: int = 0
     """Orders that were open; they are not sent again."""
     dead_letters: int = 0
@@ -77,6 +81,8 @@ class TakenBack:
             parts.append(f"missing between the first and the last: {found.missing}")
         if self.left:
             parts.append(f"left in that file: {self.left}")
+        if self.notices:
+            parts.append(f"notices sent again: {self.notices}")
         if self.orders:
             parts.append(f"orders that waited, not sent again: {self.orders}")
         if self.doubtful or found.doubtful:
@@ -90,17 +96,17 @@ async def take_back(journal: Journal, damaged: Path, sealer: Sealer, verify: Ver
     Raises OSError where the file is not there, StorageFailed where the journal does not take it.
     """
     taken = TakenBack()
-    readings: dict[bytes, NewItem] = {}
+    waiting: dict[bytes, NewItem] = {}
     with ExitStack() as stack:
         salvage = await asyncio.to_thread(stack.enter_context, opened(damaged, sealer.sender, verify))
         for item in salvage.items:
-            _take_item(item, sealer, verify, readings, taken)
+            _take_item(item, sealer, verify, waiting, taken)
         records = salvage.records()
         room = limits.bytes
         while page := await asyncio.to_thread(list, islice(records, PAGE)):
             for old in page:
                 if old.record.stream is Stream.ENERGY:
-                    _take_energy(old, sealer, readings, taken, is_new=old.record.seq not in salvage.items_about)
+                    _take_energy(old, sealer, waiting, taken, is_new=old.record.seq not in salvage.items_about)
             keep = [old for old in page if limits.samples or old.record.stream is not Stream.SAMPLE]
             if room is not None:
                 room -= sum(len(old.data) for old in keep)
@@ -109,14 +115,14 @@ async def take_back(journal: Journal, damaged: Path, sealer: Sealer, verify: Ver
             taken.kept += len(keep)
             taken.left += len(page) - len(keep)
         taken.findings = salvage.findings
-    await _requeue(journal, sorted(readings.values(), key=lambda reading: reading.slot_s), taken)
+    await _requeue(journal, sorted(waiting.values(), key=lambda item: item.slot_s), taken)
     if taken.highest_number > int(journal.values.get(NUMBERS_USED, b"0")):
         await journal.apply(Changes(values=((NUMBERS_USED, str(taken.highest_number).encode()),)))
         journal.skip_seq(taken.highest_number)
     return taken
 
 
-def _take_item(item: Item, sealer: Sealer, verify: Verify, readings: dict[bytes, NewItem], taken: TakenBack) -> None:
+def _take_item(item: Item, sealer: Sealer, verify: Verify, waiting: dict[bytes, NewItem], taken: TakenBack) -> None:
     """Judge an item that was open or refused."""
     try:
         tx = decode_tx(item.tx)
@@ -131,38 +137,39 @@ def _take_item(item: Item, sealer: Sealer, verify: Verify, readings: dict[bytes,
     taken.highest_number = max(taken.highest_number, envelope.seq)
     if item.state is ItemState.REFUSED:
         taken.dead_letters += 1
-    elif item.kind != OpenReading.KIND:
+    elif item.kind not in UNNUMBERED:
         taken.orders += 1
     elif tx.body[0] == item.slot_s and tx.body[-1] == item.reference:
-        readings[item.reference] = _reading(item.slot_s, item.reference, item.tx)
+        waiting[item.reference] = _again(item.kind, item.slot_s, item.reference, item.tx)
     else:
         taken.doubtful += 1
 
 
-def _take_energy(
-    old: SalvagedRecord, sealer: Sealer, readings: dict[bytes, NewItem], taken: TakenBack, *, is_new: bool
-) -> None:
+def _take_energy(old: SalvagedRecord, sealer: Sealer, waiting: dict[bytes, NewItem], taken: TakenBack, *, is_new: bool) -> None:
     """A slot goes into the history; where its item is gone with its page, and nothing says that the slot was proven, it is
     reported again. A record without a date was never reported."""
     slot = entries.decode_energy(old.record.body)
     taken.energies.append(slot)
     if is_new and old.proven_height is None and old.record.wall_ns:
         reference = record_hash(old.data)
-        readings[reference] = _reading(slot.slot_s, reference, sealer.seal_reading(slot, reference))
+        waiting[reference] = _again(OpenReading.KIND, slot.slot_s, reference, sealer.seal_reading(slot, reference))
 
 
-def _reading(slot_s: int, reference: bytes, tx: bytes) -> NewItem:
-    return NewItem(Priority.BILLING, OpenReading.KIND, slot_s, 0, reference, tx, NEVER)
+def _again(kind: int, slot_s: int, reference: bytes, tx: bytes) -> NewItem:
+    return NewItem(UNNUMBERED[kind].priority, kind, slot_s, 0, reference, tx, NEVER)
 
 
-async def _requeue(journal: Journal, readings: Sequence[NewItem], taken: TakenBack) -> None:
-    """Put readings into the outbox, each by itself, so that those that are there already fail alone."""
-    for start in range(0, len(readings), PAGE):
-        stored = (journal.apply(Changes(enqueue=(reading,))) for reading in readings[start : start + PAGE])
-        for outcome in await asyncio.gather(*stored, return_exceptions=True):
+async def _requeue(journal: Journal, items: Sequence[NewItem], taken: TakenBack) -> None:
+    """Put items into the outbox, each by itself, so that those that are there already fail alone."""
+    for start in range(0, len(items), PAGE):
+        page = items[start : start + PAGE]
+        stored = (journal.apply(Changes(enqueue=(item,))) for item in page)
+        for item, outcome in zip(page, await asyncio.gather(*stored, return_exceptions=True), strict=True):
             if isinstance(outcome, DuplicateItem):
                 taken.known += 1
             elif isinstance(outcome, BaseException):
                 raise outcome
+            elif item.kind == Notice.KIND:
+                taken.notices += 1
             else:
                 taken.requeued += 1

@@ -1,9 +1,9 @@
 """From the outbox to the ledger: hands transactions in, and finds out by proof what became of them.
 
-What a node says when a transaction is handed in is a hint. Final is a proven result, a proven reading, or a proven height (for
-readings: a proven time) after which the ledger takes it no more. Without a node everything waits and is handed in, in
-order, once there is one again: orders at once, what is late in any case at a pace, so that a street that comes back after an
-outage does not bury the nodes.
+What a node says when a transaction is handed in is a hint. Final is a proven result, a proven reading or notice, or a proven
+height (for those two: a proven time) after which the ledger takes it no more. Without a node everything waits and is handed
+in, in order, once there is one again: orders at once, what is late in any case at a pace, so that a street that comes back
+after an outage does not bury the nodes.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from agent.clock import NS_PER_S
 from agent.journaling.keeping import Keeper
 from agent.line.link import Link
 from agent.line.pacing import Pace
+from agent.line.unnumbered import UNNUMBERED, Unnumbered
 from agent.trade.registry import Registration
 from agent.vocabulary import Clock
 from lightclient import keys
 from lightclient.blocks import Header
-from lightclient.messages import OpenReading
 from lightclient.provider import CheckOutcome
 from lightclient.proving import Proven
 from lightclient.refusals import SENTENCES, Refusal
-from lightclient.values import ReadingRecord, TxResult
+from lightclient.values import TxResult
 from storeforward.items import Item, ItemState, Mark, Priority
 from storeforward.parking import is_parked
 
 PAGE: Final = 64
 """Items handed in, and results asked for, at a time."""
 MOST_DOUBTFUL: Final = 4
-"""Readings whose slot is looked up in one round of proofs, at most."""
+"""Readings and notices whose slot is looked up in one round of proofs, at most."""
 FIRST_PROBE_S: Final = 5
 LONGEST_PROBE_S: Final = 300
 MOST_UNANSWERED: Final = 3
@@ -148,7 +148,7 @@ class Forwarder:
 
     @property
     def dispute_s(self) -> int:
-        """How long after a slot its readings count and its settlement may change."""
+        """How long after a slot its readings and notices count and its settlement may change."""
         return self._registration.dispute_s
 
     async def under_way(self) -> list[Item]:
@@ -174,46 +174,49 @@ class Forwarder:
 
     def proof_key(self, item: Item) -> bytes:
         """The one key that shows what became of an item."""
-        if item.kind == OpenReading.KIND:
-            return keys.reading(self._sender, item.slot_s)
+        unnumbered = UNNUMBERED.get(item.kind)
+        if unnumbered is not None:
+            return unnumbered.key(self._sender, item.slot_s)
         return keys.result(self._sender, item.seq)
 
     def doubtful(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> list[Item]:
-        """Readings that the ledger does not take though they were handed in more than once: does it know their slot at all?"""
+        """Readings and notices that the ledger does not take though they were handed in more than once: does it know their slot
+        at all?"""
         decided = {outcome.item.id for outcome in outcomes}
-        stuck = [item for item in items if item.kind == OpenReading.KIND and item.attempts > 1 and item.id not in decided]
+        stuck = [item for item in items if item.kind in UNNUMBERED and item.attempts > 1 and item.id not in decided]
         return stuck[:MOST_DOUBTFUL]
 
     def judge_slot(self, item: Item, book: Proven) -> Outcome | None:
-        """What the book of a doubtful reading's slot says: a slot that is over and has none is never settled."""
+        """What the book of a doubtful item's slot says: a slot that is over and has none is never settled."""
         if book.value is not None:
             return None
         detail = f"the ledger knows no slot {item.slot_s} at height {book.height}: it was never traded, or is too old"
-        code = Refusal.READING_TOO_OLD
+        code = UNNUMBERED[item.kind].too_old
         return Outcome(item, code, Mark(item.id, ItemState.REFUSED, book.height, code, detail))
 
     def judge(self, items: Sequence[Item], answers: Sequence[Proven], header: Header) -> list[Outcome]:
         """What the answers for `proof_key` of each item say; items that are still undecided are left out."""
         outcomes = []
         for item, answer in zip(items, answers, strict=True):
-            if item.kind == OpenReading.KIND:
-                outcome = self._judge_reading(item, answer, header)
+            unnumbered = UNNUMBERED.get(item.kind)
+            if unnumbered is not None:
+                outcome = self._judge_unnumbered(unnumbered, item, answer, header)
             else:
                 outcome = _judge_result(item, answer)
             if outcome is not None:
                 outcomes.append(outcome)
         return outcomes
 
-    def _judge_reading(self, item: Item, answer: Proven, header: Header) -> Outcome | None:
+    def _judge_unnumbered(self, kind: Unnumbered, item: Item, answer: Proven, header: Header) -> Outcome | None:
         if answer.value is not None:
-            record = ReadingRecord.decode(answer.value)
+            record = kind.decode(answer.value)
             if record.record_hash == item.reference:
                 return Outcome(item, Refusal.OK, Mark(item.id, ItemState.PROVEN, record.height, Refusal.OK))
-            return _refused(item, Refusal.READING_STANDS, answer.height)
-        # The state is one block older than the header: one slot more makes sure that it was too late for the reading, too.
+            return _refused(item, kind.stands, answer.height)
+        # The state is one block older than the header: one slot more makes sure that it was too late for the item, too.
         too_old_s = item.slot_s + 2 * self._registration.duration_s + self._registration.dispute_s
         if header.time_ns > too_old_s * NS_PER_S:
-            return _refused(item, Refusal.READING_TOO_OLD, answer.height)
+            return _refused(item, kind.too_old, answer.height)
         return None
 
 

@@ -15,11 +15,12 @@ from agent.journaling.entries import ReceiptKind
 from agent.journaling.explaining import Deed
 from agent.line.forwarding import Forwarder, Outcome
 from agent.line.link import Link
+from agent.line.unnumbered import UNNUMBERED
 from agent.trade.orders import OwnOrders
 from agent.trade.positions import Unsettled
 from lightclient import keys
 from lightclient.blocks import Header
-from lightclient.messages import AcceptOrder, BlockProgram, OpenReading
+from lightclient.messages import AcceptOrder, BlockProgram, Notice
 from lightclient.proving import Proven
 from lightclient.refusals import Refusal
 from lightclient.values import PositionRecord
@@ -93,7 +94,7 @@ class Prover:
         return news
 
     async def _settle_doubts(self, doubtful: list[Item], header: Header) -> list[Outcome]:
-        """Look for the slots of readings that the ledger does not take."""
+        """Look for the slots of readings and notices that the ledger does not take."""
         books = await self._link.prove([keys.book(item.slot_s) for item in doubtful], header) if doubtful else None
         judged = [self._forwarder.judge_slot(item, book) for item, book in zip(doubtful, books or (), strict=False)]
         return [outcome for outcome in judged if outcome is not None]
@@ -101,7 +102,7 @@ class Prover:
     def _take(self, outcome: Outcome, at_s: int) -> None:
         """Learn from what became of an item."""
         item, refusal = outcome.item, outcome.refusal
-        if item.kind != OpenReading.KIND:
+        if item.kind not in UNNUMBERED:
             # What expired does not stand either: the ledger can never take it any more.
             self._own.result(item.seq, Refusal.EXPIRED if refusal is None else refusal)
         if refusal is None:
@@ -112,6 +113,8 @@ class Prover:
         else:
             self._counters.refused += 1
             self._counters.races_lost += refusal == Refusal.GONE and item.kind in (AcceptOrder.KIND, BlockProgram.KIND)
+        if item.kind == Notice.KIND:
+            return  # an event about it would be told by the next notice, which may be refused too, and so on for ever
         self._explain(Deed.REFUSED, f"Transaction {item.seq} for slot {item.slot_s}: {outcome.mark.detail}.", at_s)
 
     def _take_line(self, slot_s: int, answer: Proven, at_s: int, news: News) -> None:

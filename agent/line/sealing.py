@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from agent.vocabulary import Sign, SlotEnergy
 from lightclient import wire
-from lightclient.messages import Message, OpenReading
+from lightclient.messages import Message, Notice, OpenReading
 
 NEVER = 0
-"""expires_height of a reading: it counts once whenever it arrives."""
+"""expires_height of a reading or notice: it counts once whenever it arrives."""
 VALID_BLOCKS = 1_000
 """Heights have no duration; a thousand is what the ledger's rules suggest."""
 
@@ -45,3 +45,7 @@ class Sealer:
         """The transaction that reports a slot. The same slot and record give the same bytes, whenever it is made."""
         registers = slot.import_start_wh, slot.export_start_wh, slot.import_end_wh, slot.export_end_wh
         return self.seal(OpenReading(slot.slot_s, *registers, record_hash), 0, NEVER).tx
+
+    def seal_notice(self, notice: Notice) -> bytes:
+        """The transaction that makes known what the journal noted."""
+        return self.seal(notice, 0, NEVER).tx

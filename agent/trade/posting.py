@@ -11,6 +11,7 @@ from agent.journaling.explaining import Deed, Explanations
 from agent.journaling.keeping import Keeper
 from agent.line.forwarding import Forwarder
 from agent.line.link import Link
+from agent.line.noticing import Noticer
 from agent.line.proving import Prover
 from agent.line.recovering import Recovery
 from agent.line.sealing import VALID_BLOCKS, Sealer
@@ -58,6 +59,7 @@ class Poster:
         forwarder: Forwarder,
         keeper: Keeper,
         sealer: Sealer,
+        noticer: Noticer,
         timetable: Timetable,
         clock: Clock,
         status: Status,
@@ -72,6 +74,7 @@ class Poster:
         self._forwarder = forwarder
         self._keeper = keeper
         self._sealer = sealer
+        self._noticer = noticer
         self._timetable = timetable
         self._clock = clock
         self._status = status
@@ -96,8 +99,10 @@ class Poster:
             await self._keeper.store(marks=news.marks)
             if any(mark.state is not ItemState.PROVEN for mark in news.marks):
                 self._posted_until_s = None  # what stands is what counts
-        if await self._forwarder.under_way():
+        under_way = await self._forwarder.under_way()
+        if under_way:
             self._forwarder.kick()
+        if any(item.priority is Priority.TRADE for item in under_way):
             return at_s + LOOK_AGAIN_S
         if self._posted_until_s is None:
             self._posted_until_s = await self._find_end(header, at_s)
@@ -134,6 +139,9 @@ class Poster:
             records.append(entries.event(Deed.POST, posting.reason, at_s * NS_PER_S))
         if not posting.tariffs:
             await self._keeper.store(records)
+            await self._noticer.tell()  # last of all before a long sleep
+            if await self._waits_for_notice():
+                return at_s + LOOK_AGAIN_S
             return max(posting.ask_again_s, at_s + LOOK_AGAIN_S)
         first_s = posting.tariffs[0].slot_s
         message = PostTariff(first_s, tuple((tariff.ask_ueur_kwh, tariff.bid_ueur_kwh) for tariff in posting.tariffs))
@@ -153,6 +161,10 @@ class Poster:
             self._posted_until_s = posting.tariffs[-1].slot_s + duration_s
             self._forwarder.kick()
         return at_s + LOOK_AGAIN_S
+
+    async def _waits_for_notice(self) -> bool:
+        """Whether a notice may be proven soon. One that was handed in again without success keeps nobody awake."""
+        return any(item.attempts <= 1 for item in await self._keeper.open_items())
 
 
 def _is_own(value: bytes | None) -> bool:

@@ -24,7 +24,7 @@ from lightclient.errors import NodeSilent
 from lightclient.options import TrustAnchor
 from lightclient.store import LightStore
 from lightclient.transport import BytesTransport
-from lightclient.values import BookRecord, PositionRecord, ReadingRecord, SettlementRecord
+from lightclient.values import BookRecord, NoticeRecord, PositionRecord, ReadingRecord, SettlementRecord
 from tools.fullnode.rpc.local import Front
 from tools.society.cast import NODES, Cast, CastDevice, build_cast, genesis_doc
 from tools.society.configs import drivers_of
@@ -206,6 +206,10 @@ class Society:
     def reading(self, name: str, slot: int) -> ReadingRecord | None:
         value = self.node.read(keys.reading(self.device(name).device_id, self.slot_s(slot)))
         return None if value is None else ReadingRecord.decode(value)
+
+    def notice(self, name: str, slot: int) -> NoticeRecord | None:
+        value = self.node.read(keys.notice(self.device(name).device_id, self.slot_s(slot)))
+        return None if value is None else NoticeRecord.decode(value)
 
     def book(self, slot: int) -> BookRecord | None:
         value = self.node.read(keys.book(self.slot_s(slot)))

@@ -24,7 +24,7 @@ from drivers.simulated.ev import EvPart
 from drivers.simulated.faults import Fault, FaultKind
 from drivers.simulated.part import NJ_PER_WH
 from drivers.simulated.washer import WasherPart
-from lightclient.messages import OpenReading
+from lightclient.messages import Notice, OpenReading
 from lightclient.refusals import Refusal
 from storeforward.items import ItemState
 from storeforward.records import Stream
@@ -413,8 +413,8 @@ def test_a_driver_without_the_ability_is_refused_at_the_start(tmp_path: Path) ->
     play(small_scenario(), tmp_path, test)
 
 
-def test_a_reading_that_reached_the_ledger_another_way_is_refused_by_proof(tmp_path: Path) -> None:
-    """The same device in two hands: the second one's reading of a slot never counts, and it learns so by proof."""
+def test_what_reached_the_ledger_another_way_is_refused_by_proof(tmp_path: Path) -> None:
+    """The same device in two hands: the second one's reading and notice of a slot never count, and it learns so by proof."""
 
     async def test(society: Society, stack: AsyncExitStack) -> None:
         await society.start_all(stack, "home-01-base-load")
@@ -427,6 +427,9 @@ def test_a_reading_that_reached_the_ledger_another_way_is_refused_by_proof(tmp_p
         await society.until(5)
         letters = await one.journal.outbox.dead_letters() + await two.journal.outbox.dead_letters()
         assert letters
-        assert {(letter.kind, letter.code) for letter in letters} == {(OpenReading.KIND, Refusal.READING_STANDS)}
+        assert {(letter.kind, letter.code) for letter in letters} == {
+            (OpenReading.KIND, Refusal.READING_STANDS),
+            (Notice.KIND, Refusal.NOTICE_STANDS),
+        }
 
     play(small_scenario(), tmp_path, test)

@@ -17,6 +17,7 @@ from agent.journaling import entries
 from agent.journaling.explaining import Deed, Explanations
 from agent.journaling.keeping import Keeper
 from agent.journaling.recording import SAMPLE_EVERY_S, Recorder
+from agent.line.noticing import Noticer
 from agent.line.sealing import Sealer
 from agent.metering import SlotMeter
 from agent.observing import Observer
@@ -160,10 +161,12 @@ def bench(
             feeder = Feeder(SlotMeter(D), D)
             observer = Observer(appliance, clock, status, feeder, time, Redating(feeder, time), D)
             reported: list[int] = []
+            keeper, sealer = Keeper(journal, clock, status), Sealer("kit", bytes(20), key.sign)
             recorder = Recorder(
                 observer,
-                Keeper(journal, clock, status),
-                Sealer("kit", bytes(20), key.sign),
+                keeper,
+                sealer,
+                Noticer(keeper, sealer, timetable, clock, time, status, lambda: None),
                 clock,
                 time,
                 status,

@@ -12,7 +12,7 @@ from agent.journaling import entries
 from agent.journaling.salvaging import NUMBERS_USED, Limits, TakenBack, take_back
 from agent.line.sealing import NEVER, Sealer
 from agent.vocabulary import SlotEnergy
-from lightclient.messages import CancelOrder, Message, OpenReading
+from lightclient.messages import CancelOrder, Message, Notice, OpenReading
 from storeforward.changes import Changes
 from storeforward.items import Item, ItemState, Mark, NewItem, Priority
 from storeforward.journal import Journal
@@ -113,6 +113,23 @@ def test_what_another_signed_is_not_sent(tmp_path: Path) -> None:
     taken, items, values, _, _ = salvaged(tmp_path, [Changes(enqueue=(forged, garbled, other, wrong)), order(99, thief)])
     assert (items, taken.doubtful, taken.highest_number) == ([], 5, 0)
     assert values == {}
+
+
+def test_a_notice_that_waited_is_sent_again_if_this_device_signed_it(tmp_path: Path) -> None:
+    def notice(sealer: Sealer, record_hash: bytes, says: bytes | None = None) -> Changes:
+        tx = sealer.seal_notice(Notice(START_S, 3, 0, 0, 0, 0, says or record_hash))
+        return Changes(enqueue=(NewItem(Priority.TELEMETRY, Notice.KIND, START_S, 0, record_hash, tx, NEVER),))
+
+    own, thief = notice(SEALER, b"o" * 32), Sealer("society-1", DEVICE, seeded_key(2, "thief").sign)
+    stored = [own, notice(thief, b"t" * 32), notice(SEALER, b"w" * 32, says=b"x" * 32), reading(1)]
+    taken, items, _, _, _ = salvaged(tmp_path, stored)
+    assert [(item.kind, item.priority) for item in items] == [
+        (OpenReading.KIND, Priority.BILLING),
+        (Notice.KIND, Priority.TELEMETRY),
+    ]
+    assert items[1].tx == own.enqueue[0].tx
+    assert (taken.notices, taken.requeued, taken.doubtful) == (1, 1, 2)
+    assert "notices sent again: 1" in taken.text
 
 
 def test_dead_letters_stay_where_they_are(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from agent.journaling import entries
 from agent.journaling.explaining import Deed, Explanations
 from agent.journaling.keeping import Keeper
 from agent.journaling.recording import METER_STATE, Recorder
+from agent.line.noticing import Noticer
 from agent.line.sealing import Sealer
 from agent.metering import MeterState, SlotMeter
 from agent.observing import Observer
@@ -33,6 +34,7 @@ from agent.time.keeping import TIME_FLOOR, TimeKeeper
 from agent.time.operator import read_request, request_path, write_request
 from agent.time.redating import UNDATED_AFTER, Redating, read_anchors
 from agent.time.running import Timing
+from agent.trade.timetable import Timetable
 from agent.vocabulary import Clock, Reading, SlotEnergy
 from storeforward.journal import Journal
 from storeforward.records import Stream
@@ -124,8 +126,19 @@ async def started(
         redating.restore(journal.values.get(UNDATED_AFTER), journal.found_seq, anchors, observer.measured_until_ns)
         keeper = Keeper(journal, device_clock, status)
         sealer = Sealer("kit", bytes(20), KEY.sign)
+        noticer = Noticer(keeper, sealer, Timetable(D, 60), device_clock, time, status, lambda: None)
         recorder = Recorder(
-            observer, keeper, sealer, device_clock, time, status, explanations, None, reported=lambda: None, every_sample=False
+            observer,
+            keeper,
+            sealer,
+            noticer,
+            device_clock,
+            time,
+            status,
+            explanations,
+            None,
+            reported=lambda: None,
+            every_sample=False,
         )
 
         async def no_ledger() -> bool:

@@ -16,7 +16,7 @@ from agent.keystore import FileKeyStore
 from agent.line.damage import UNDATED, limits, remember
 from agent.line.sealing import NEVER, Sealer
 from agent.vocabulary import SlotEnergy
-from lightclient.messages import OpenReading
+from lightclient.messages import Notice, OpenReading
 from lightclient.wire import Malformed, decode_tx, device_id
 from storeforward.changes import Changes
 from storeforward.files import asides
@@ -87,6 +87,9 @@ def _renewal(item: Item | None, item_id: int, sealer: Sealer) -> Renewal:
             f"item {item_id} is no dead letter",
             "homewatt journal show --dead-letters lists them; what is proven, or waits, is not sent again",
         )
+    if item.kind == Notice.KIND:
+        cause = f"item {item_id} is a notice: it is not sent again"
+        raise CommandError(ExitCode.PRECONDITION, cause, "leave it: the next notice vouches for the same records")
     if item.kind != OpenReading.KIND:
         cause = f"item {item_id} is no reading: an order is worth nothing after its gate, and its number is used"
         raise CommandError(ExitCode.PRECONDITION, cause, "leave it: the agent makes new orders by itself")
@@ -120,6 +123,7 @@ def _report(file: Path, taken: TakenBack) -> dict[str, object]:
         "kept": taken.kept,
         "left": taken.left,
         "requeued": taken.requeued,
+        "notices_requeued": taken.notices,
         "known": taken.known,
         "orders_not_sent": taken.orders,
         "dead_letters": taken.dead_letters,
@@ -137,7 +141,7 @@ def _in_words(file: Path, taken: TakenBack) -> str:
         f"  lost             {found.missing}" + (f": {runs}{more}" if runs else ""),
         f"  unproven         {found.doubtful + taken.doubtful}: not signed, or named by no later record; left where they are",
         f"  kept             {taken.kept}, left in the file {taken.left}",
-        f"  readings         {taken.requeued} are sent again, {taken.known} were known",
+        f"  sent again       {taken.requeued} readings, {taken.notices} notices; {taken.known} were known",
         f"  not sent again   {taken.orders} orders, {taken.dead_letters} dead letters",
     ]
     return "\n".join(lines)

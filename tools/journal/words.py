@@ -16,6 +16,7 @@ from lightclient.messages import (
     BlockProgram,
     CancelOrder,
     CommittedReading,
+    Notice,
     OpenReading,
     PlaceOrder,
     PostTariff,
@@ -37,6 +38,7 @@ _MESSAGES: Final = (
     OpenReading,
     CommittedReading,
     Transfer,
+    Notice,
 )
 KINDS: Final[Mapping[int, str]] = {message.KIND: message.__name__ for message in _MESSAGES}
 UNKNOWN: Final = "unknown"

@@ -38,7 +38,7 @@ async def living(society: Society, agent: Agent) -> AsyncIterator[Agent]:
             await stop(running)
 
 
-def test_readings_that_waited_in_a_damaged_journal_are_sent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_waited_in_a_damaged_journal_is_sent(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def test(society: Society, stack: AsyncExitStack) -> None:
         await society.start_all(stack, HOME)
         async with living(society, society.agent(HOME)) as first:
@@ -53,7 +53,9 @@ def test_readings_that_waited_in_a_damaged_journal_are_sent(tmp_path: Path, capl
         async with living(society, society.agent(HOME)) as second:
             await society.until(13)
             assert [slot for slot in range(12) if society.reading(HOME, slot) is None] == [9]  # it began again within slot 9
-            assert f"readings sent again: {waiting}" in second.status.snapshot()[Trouble.JOURNAL_LOST].cause
+            assert f"readings sent again: {waiting - 1}" in second.status.snapshot()[Trouble.JOURNAL_LOST].cause
+            assert "notices sent again: 1" in second.status.snapshot()[Trouble.JOURNAL_LOST].cause
+            assert [slot for slot in range(12) if society.notice(HOME, slot) is not None] == [3, 7, 11]
             assert second.journal.outbox.counts[ItemState.REFUSED] == 0
             assert await second.journal.salvaged_bytes() > 1_000
             assert second.messages_sent > 0
