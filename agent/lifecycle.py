@@ -3,7 +3,7 @@
     async with Agent(config, keystore=..., nodes=..., drivers=..., clock=...) as agent:
         await agent.run()
 
-`Agent` is given everything; `run_agent` builds it from a configuration for a controller in the field.
+`Agent` is given everything; `agent.field` builds it from a configuration, for a controller in the field.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Final, Self
 
@@ -24,7 +24,7 @@ from agent.journaling.explaining import Explanations
 from agent.journaling.keeping import Keeper
 from agent.journaling.opening import open_journal
 from agent.journaling.recording import METER_STATE, Recorder
-from agent.keystore import FileKeyStore, KeyStore
+from agent.keystore import KeyStore
 from agent.line.damage import Damage
 from agent.line.forwarding import Forwarder
 from agent.line.link import Link
@@ -45,7 +45,7 @@ from agent.time.ledger import HeaderClock, LedgerTime
 from agent.time.operator import request_path
 from agent.time.redating import UNDATED_AFTER, Redating, read_anchors
 from agent.time.running import Timing
-from agent.time.system import KernelTime, boot_id_of_machine
+from agent.time.system import boot_id_of_machine
 from agent.trade.market import MarketDesk
 from agent.trade.orders import OwnOrders
 from agent.trade.positions import Positions, Unsettled
@@ -54,12 +54,9 @@ from agent.trade.registry import Registration
 from agent.trade.timetable import Timetable
 from agent.trade.trading import Trader
 from agent.vocabulary import Clock, Kind
-from drivers.registry import open_driver
 from lightclient.client import LightClient
-from lightclient.filestore import FileStore
 from lightclient.store import LightStore, MemoryStore
 from lightclient.transport import Transport
-from lightclient.websocket import WebsocketTransport
 from lightclient.wire import device_id
 from storeforward.journal import Journal
 
@@ -301,24 +298,3 @@ class Agent:
     def _news(self) -> None:
         if self._controller is not None:
             self._controller.nudge()
-
-
-async def run_agent(config: AgentConfig, is_up: Callable[[], None]) -> None:
-    """Run one agent in the field until cancelled: its drivers from the registry, its nodes over websockets.
-
-    `is_up` is called once all is open and the agent about to run.
-    Raises ConfigError, KeyStoreError, JournalError, DriverMisconfigured, MissingAbility before anything runs.
-    """
-    clock = DeviceClock(KernelTime(is_trusted=config.time.system_clock == "always"))
-    keystore = FileKeyStore.open(config.key.file)
-    async with AsyncExitStack() as stack:
-        drivers = {
-            role: await stack.enter_async_context(open_driver(driver.name, driver.options, clock))
-            for role, driver in config.drivers.items()
-        }
-        nodes = {url: await stack.enter_async_context(WebsocketTransport(url)) for url in config.ledger.nodes}
-        store = FileStore(config.trust)
-        agent = Agent(config, keystore=keystore, nodes=nodes, drivers=drivers, clock=clock, store=store)
-        await stack.enter_async_context(agent)
-        is_up()
-        await agent.run()

@@ -19,7 +19,7 @@ from typing import Any, Final
 from agent.appliances.base import MissingAbility
 from agent.config import AgentConfig, read_agent_config
 from agent.errors import ConfigError, KeyMissing, KeyStoreError
-from agent.lifecycle import run_agent
+from agent.field import run_agent
 from drivers.errors import DriverError, DriverMisconfigured
 from storeforward.errors import JournalError
 from tools.console import CommandError, ExitCode, emit, talk
