@@ -26,9 +26,9 @@ from storeforward.writer import Outcome, Request, Written
 
 _log = logging.getLogger(__name__)
 
-IN_FLIGHT: Final = 4
-"""So many full groups are handed to the thread, which then need not wait for the loop in between. A group that is not full
-waits for the one before it: meanwhile others may join."""
+IN_FLIGHT: Final = 1_024
+"""So many changes may be handed to the thread in full groups, which then need not wait for the loop in between. A group that is
+not full waits for the one before it: meanwhile others may join."""
 COUNT_EVERY: Final = 16
 """Records after which it is counted what the disk took: to look costs as much as a tenth of a commit."""
 
@@ -62,7 +62,7 @@ class Turns:
         self._uncounted = 0
         self._urgent = False
         self._timer: asyncio.TimerHandle | None = None
-        self._writes = 0
+        self._in_flight = 0
         self._step: asyncio.Future[bool] | None = None
         self._evicts = self._writer.bounds.due
         self._closed = False
@@ -96,7 +96,7 @@ class Turns:
         self._closed = True
         self._scrub_timer.cancel()
         self._hurry()
-        while self._writes or self._step is not None:
+        while self._in_flight or self._step is not None:
             await self._worker.run(_nothing)  # behind all that was handed in
         self.count_written()
 
@@ -109,14 +109,15 @@ class Turns:
         if self._step is not None:
             return
         if self._evicts and not self._closed and not (evicted and self._urgent and self._waiting):
-            if not self._writes:
+            if not self._in_flight:
                 self._step = self._worker.run(partial(self._writer.evict, self._clock.monotonic_ns()), self._evicted)
             return
-        while self._urgent and self._waiting and self._writes < self._most_in_flight():
+        while self._urgent and self._waiting and (not self._in_flight or self._has_full_group()):
             self._write(min(len(self._waiting), self._options.group_changes))
 
-    def _most_in_flight(self) -> int:
-        return IN_FLIGHT if len(self._waiting) >= self._options.group_changes else 1
+    def _has_full_group(self) -> bool:
+        full = self._options.group_changes
+        return len(self._waiting) >= full and self._in_flight + full <= IN_FLIGHT
 
     def _write(self, changes: int) -> None:
         group = [self._waiting.popleft() for _ in range(changes)]
@@ -126,7 +127,7 @@ class Turns:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._writes += 1
+        self._in_flight += changes
         self._worker.run(partial(self._write_in_thread, [request for request, _ in group]), partial(self._written, group))
         self._uncounted += max(1, records)
         if self._uncounted >= COUNT_EVERY:
@@ -136,7 +137,7 @@ class Turns:
         return self._rationing.write(requests), self._writer.bounds.due
 
     def _written(self, group: list[Waiting], job: asyncio.Future[tuple[list[Outcome], bool]]) -> None:
-        self._writes -= 1
+        self._in_flight -= len(group)
         outcomes, self._evicts = job.result()
         for (request, stored), outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, Written):
@@ -159,7 +160,7 @@ class Turns:
 
     def _scrub(self) -> None:
         """Read on in the journal, unless something hurries; samples that wait for company do not."""
-        if self._writes or self._step is not None or self._urgent:
+        if self._in_flight or self._step is not None or self._urgent:
             self._scrub_timer = self._loop.call_later(scrub.PAUSE_S, self._scrub)
             return
         self._step = self._worker.run(partial(self._upkeep.step_scrub, self._clock), self._scrubbed)

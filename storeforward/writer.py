@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -79,7 +78,7 @@ class Writer:
         self._max_days = options.max_days
         self._now = Now(None, 0, chain.boot_id)
         self._evictor = Evictor(connection, self._append, summaries)
-        self._sealed: Counter[Stream] = Counter()
+        self._sealed: dict[Stream, int] = {}
         self._upkeep = upkeep
         self._evicted_last: Stream | None = None
         self.bounds = Bounds(options)
@@ -276,7 +275,7 @@ class Writer:
         else:
             row = ref.seq, new.stream, data, self._sign(data)
             self._connection.execute("INSERT INTO records (seq, stream, data, signature) VALUES (?, ?, ?, ?)", row)
-        self._sealed[new.stream] += 1
+        self._sealed[new.stream] = self._sealed.get(new.stream, 0) + 1
         return ref
 
     def _keep_salvaged(self, old: SalvagedRecord) -> None:

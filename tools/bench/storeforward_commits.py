@@ -2,9 +2,9 @@
 
     python -m tools.bench.storeforward_commits FOLDER COMMITS      the medians alone, as JSON
 
-A rate is that of records in a row, each in a transaction of its own, without waiting for the caller in between. *Alone* is how
-long a caller waits who has the answer to each record before there is the next one. Bare SQLite blocks its caller, so both are
-the same for it; a program with an event loop hands the work to a thread instead, and bare SQLite is measured so, too.
+Bare SQLite blocks its caller, so its like is the journal's own writer, called as it is in the journal's thread: seal,
+signature, commit, upkeep. What the way to that thread and back costs besides is shown apart: *from an event loop* is how long a
+caller waits who has the answer to each record before there is the next one; bare SQLite in a thread is measured so, too.
 
 The slower disks are this one with a flush that takes so much more (slowflush.c, LD_PRELOAD): flushes of memory cards take
 milliseconds.
@@ -25,10 +25,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from storeforward.journal import Journal
+from storeforward.loading import load
 from storeforward.options import JournalOptions
 from storeforward.records import Stream
-from tools.bench.storeforward_journals import BODY, opened, record
+from storeforward.turns import COUNT_EVERY
+from storeforward.writer import Request, Written
+from tools.bench.storeforward_journals import BODY, KEY, opened, record
 from tools.bench.table import Bench
 from tools.soak.campaign import Unavailable
 from tools.soak.recording import compile_preload
@@ -41,9 +43,9 @@ PAGE: Final = bytes(4096)
 ONE_EACH: Final = JournalOptions(group_records=1, group_changes=1)
 SIGNED: Final = "signed and chained"
 UNSIGNED: Final = "chained"
+STREAMS: Final = {SIGNED: Stream.ENERGY, UNSIGNED: Stream.SAMPLE}
 
-Put = Callable[[int], Awaitable[object]]
-"""Stores so many records."""
+Put = Callable[[], Awaitable[object]]
 
 
 class BareSqlite:
@@ -64,26 +66,49 @@ class BareSqlite:
         self._connection.close()
 
 
+class BareWriter:
+    """A journal without its thread and its event loop."""
+
+    def __init__(self, path: Path, stream: Stream) -> None:
+        loaded, _, _ = load(path, bytes(20), KEY.sign, bytes(16), ONE_EACH, None, None)
+        self._writer, self._upkeep = loaded.writer, loaded.upkeep
+        self._stream = stream
+        self._puts = 0
+
+    def put(self) -> None:
+        request = Request(record(self._stream), time.monotonic_ns())
+        (outcome,) = self._writer.write((request,))
+        assert isinstance(outcome, Written)
+        self._puts += 1
+        if self._puts % COUNT_EVERY == 0:
+            self._upkeep.count_written(time.time_ns())
+
+    def close(self) -> None:
+        self._writer.close()
+
+
 async def commit_rows(bench: Bench, folder: Path, commits: int) -> None:
-    """Rates of one commit per record; from medians of blocks, because single flushes of a shared disk take very long."""
+    """Rates of one commit per record; from medians, because single flushes of a shared disk take very long."""
     took_us = await medians_us(folder, commits)
-    bench.row("4 KiB appended to a file and flushed, median", "us", took_us["flush"])
+    bench.row("4 KiB appended to a file and flushed", "us", took_us["flush"])
     bench.row("a commit per record: bare SQLite, WAL, synchronous FULL", "records/s", US_PER_S / took_us["bare"])
-    for what in (SIGNED, UNSIGNED):
+    for what in STREAMS:
         bench.row(f"a commit per record: {what}", "records/s", US_PER_S / took_us[what])
         bench.row(f"{what}, share of bare SQLite", "%", 100 * took_us["bare"] / took_us[what])
-    bench.row("a commit per record, alone: bare SQLite from an event loop, in a thread", "us", took_us["threaded"])
-    for what in (SIGNED, UNSIGNED):
-        bench.row(f"a commit per record, alone: {what}", "us", took_us[f"{what}, alone"])
+    bench.row("from an event loop: bare SQLite in a thread", "us", took_us["threaded"])
+    for what in STREAMS:
+        bench.row(f"from an event loop: {what}", "us", took_us[f"{what}, from a loop"])
     for slower_us in SLOWER_US:
         try:
             took_us = _slower(folder, slower_us, max(2 * BLOCK, commits // 10))
         except Unavailable as error:
             print(f"slower disks are left out: {error}")
             return
-        shares = {what: 100 * took_us["bare"] / took_us[what] for what in (SIGNED, UNSIGNED)}
-        for what, share in shares.items():
+        for what in STREAMS:
+            share = 100 * took_us["bare"] / took_us[what]
+            looped = 100 * took_us["bare"] / took_us[f"{what}, from a loop"]
             bench.row(f"a flush {slower_us / 1000:g} ms slower: {what}, share of bare SQLite", "%", share)
+            bench.row(f"a flush {slower_us / 1000:g} ms slower: {what}, from an event loop, share of it", "%", looped)
 
 
 def _slower(folder: Path, slower_us: int, commits: int) -> dict[str, float]:
@@ -101,59 +126,47 @@ async def medians_us(folder: Path, commits: int) -> dict[str, float]:
     """How long a commit of each kind takes."""
     loop = asyncio.get_running_loop()
     bare, threaded = BareSqlite(folder / "bare.db"), BareSqlite(folder / "threaded.db")
+    writers = {what: BareWriter(folder / f"{stream.name}.db", stream) for what, stream in STREAMS.items()}
     plain = os.open(folder / "plain", os.O_WRONLY | os.O_CREAT, 0o600)
 
-    async def flush(count: int) -> None:
-        for _ in range(count):
-            os.write(plain, PAGE)
-            os.fdatasync(plain)
-
-    async def put_bare(count: int) -> None:
-        for _ in range(count):
-            bare.put()
-
-    async def put_threaded(count: int) -> None:
-        for _ in range(count):
-            await loop.run_in_executor(thread, threaded.put)
+    def flush() -> None:
+        os.write(plain, PAGE)
+        os.fdatasync(plain)
 
     with ThreadPoolExecutor(1) as thread:
         async with opened(folder / "signed.db", ONE_EACH) as signed, opened(folder / "unsigned.db", ONE_EACH) as unsigned:
             puts: dict[str, Put] = {
-                "flush": flush,
-                "bare": put_bare,
-                "threaded": put_threaded,
-                SIGNED: _in_a_row(signed, Stream.ENERGY),
-                UNSIGNED: _in_a_row(unsigned, Stream.SAMPLE),
-                f"{SIGNED}, alone": _alone(signed, Stream.ENERGY),
-                f"{UNSIGNED}, alone": _alone(unsigned, Stream.SAMPLE),
+                "flush": _blocking(flush),
+                "bare": _blocking(bare.put),
+                **{what: _blocking(writer.put) for what, writer in writers.items()},
+                "threaded": lambda: loop.run_in_executor(thread, threaded.put),
+                f"{SIGNED}, from a loop": lambda: signed.apply(record(Stream.ENERGY)),
+                f"{UNSIGNED}, from a loop": lambda: unsigned.apply(record(Stream.SAMPLE)),
             }
-            times_s: dict[str, list[float]] = {kind: [] for kind in puts}
-            for _ in range(0, commits, BLOCK):
-                for kind, put in puts.items():
-                    started_s = time.perf_counter()
-                    await put(BLOCK)
-                    times_s[kind].append((time.perf_counter() - started_s) / BLOCK)
-            groups = [(await journal.metrics()).largest_group for journal in (signed, unsigned)]
-    assert groups == [1, 1], "each record has a transaction of its own"
-    for store in (bare, threaded):
-        store.close()
+            times_s = await in_turn(puts, commits)
+    for close in (bare.close, threaded.close, *(writer.close for writer in writers.values())):
+        close()
     os.close(plain)
     return {kind: statistics.median(taken_s) * US_PER_S for kind, taken_s in times_s.items()}
 
 
-def _in_a_row(journal: Journal, stream: Stream) -> Put:
-    async def put(count: int) -> None:
-        await asyncio.gather(*(journal.apply(record(stream)) for _ in range(count)))
+def _blocking(call: Callable[[], object]) -> Put:
+    async def put() -> None:
+        call()
 
     return put
 
 
-def _alone(journal: Journal, stream: Stream) -> Put:
-    async def put(count: int) -> None:
-        for _ in range(count):
-            await journal.apply(record(stream))
-
-    return put
+async def in_turn(puts: dict[str, Put], times: int) -> dict[str, list[float]]:
+    """Seconds that each of so many calls took, kind by kind, in blocks."""
+    times_s: dict[str, list[float]] = {kind: [] for kind in puts}
+    for _ in range(0, times, BLOCK):
+        for kind, put in puts.items():
+            for _ in range(BLOCK):
+                started_s = time.perf_counter()
+                await put()
+                times_s[kind].append(time.perf_counter() - started_s)
+    return times_s
 
 
 if __name__ == "__main__":
