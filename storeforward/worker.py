@@ -75,6 +75,8 @@ class Worker(Executor):
                 _log.exception("%s: a job that nobody waits for failed", self._thread.name)
             if self._ended and (self._jobs.empty() or monotonic() - self._ended_s >= TOGETHER_S):
                 self._deliver()
+        if self._ended:
+            self._deliver()
 
     def _answer(
         self, job: Callable[[], Answer], answer: asyncio.Future[Answer], then: Callable[[asyncio.Future[Answer]], object] | None
