@@ -50,11 +50,6 @@ class Metrics:
     scrubbed_at_ns: int | None
     scrubbed_permille: int
 
-    @property
-    def used_permille(self) -> int | None:
-        """How much of the bound is used; None without one."""
-        return 1000 * self.size_bytes // self.bound_bytes if self.bound_bytes else None
-
 
 @dataclass(slots=True)
 class Tally:

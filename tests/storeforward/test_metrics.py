@@ -26,7 +26,7 @@ def test_depth_age_and_groups(tmp_path: Path) -> None:
         async with opened(tmp_path / "journal.db", clock) as journal:
             empty = await journal.metrics()
             assert (empty.depth, empty.dead_letters, empty.oldest_unsent, empty.last_fsync_ns) == ({}, 0, None, None)
-            assert (empty.kept, empty.evicted, empty.bound_bytes, empty.used_permille) == ({}, {}, 0, None)
+            assert (empty.kept, empty.evicted, empty.bound_bytes) == ({}, {}, 0)
             await journal.apply(Changes(enqueue=(item(1, Priority.TRADE), item(2), item(3))))
             await journal.apply(marks((await journal.outbox.open_items())[:1], ItemState.REFUSED, 9))
             await asyncio.sleep(10)
