@@ -74,6 +74,8 @@ class Forwarder:
         self._kicked = asyncio.Event()
         self._unanswered: tuple[int, int] = (0, 0)
         self._asked = 0
+        self._looked_up: set[int] = set()
+        """Doubtful items that had their turn, while others still wait for theirs."""
         self.handed_in = 0
         """Transactions that a node took, re-sent ones counted again."""
 
@@ -181,15 +183,23 @@ class Forwarder:
 
     def doubtful(self, items: Sequence[Item], outcomes: Sequence[Outcome]) -> list[Item]:
         """Readings and notices that the ledger does not take though they were handed in more than once: does it know their slot
-        at all?"""
+        at all? A few in each round, and each of them once before any of them again: most are of slots that it knows, and stay
+        stuck until they are too old."""
         decided = {outcome.item.id for outcome in outcomes}
+        self._looked_up -= decided
         stuck = [item for item in items if item.kind in UNNUMBERED and item.attempts > 1 and item.id not in decided]
-        return stuck[:MOST_DOUBTFUL]
+        waiting = [item for item in stuck if item.id not in self._looked_up]
+        if not waiting:
+            self._looked_up.difference_update(item.id for item in stuck)
+        chosen = (waiting or stuck)[:MOST_DOUBTFUL]
+        self._looked_up.update(item.id for item in chosen)
+        return chosen
 
     def judge_slot(self, item: Item, book: Proven) -> Outcome | None:
         """What the book of a doubtful item's slot says: a slot that is over and has none is never settled."""
         if book.value is not None:
             return None
+        self._looked_up.discard(item.id)
         detail = f"the ledger knows no slot {item.slot_s} at height {book.height}: it was never traded, or is too old"
         code = UNNUMBERED[item.kind].too_old
         return Outcome(item, code, Mark(item.id, ItemState.REFUSED, book.height, code, detail))

@@ -17,23 +17,28 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.clock import NS_PER_S
+from agent.journaling import entries
 from agent.journaling.explaining import Deed
 from agent.journaling.keeping import Keeper
 from agent.lifecycle import Agent
-from agent.line.forwarding import PAGE, Forwarder
+from agent.line.forwarding import MOST_DOUBTFUL, PAGE, Forwarder
 from agent.line.link import Link
 from agent.line.pacing import BURST, Pace
+from agent.line.sealing import NEVER, Sealer
 from agent.status import Status
-from agent.vocabulary import Reading
+from agent.vocabulary import Reading, SlotEnergy
 from drivers.simulated.device import SimulatedDevice
 from lightclient.errors import NodeSilent
 from lightclient.messages import OpenReading, PlaceOrder
 from lightclient.provider import CheckOutcome
+from lightclient.proving import Proven
 from lightclient.refusals import Refusal
 from storeforward.changes import Changes
-from storeforward.items import ItemState, Mark, NewItem, Priority
+from storeforward.items import Item, ItemState, Mark, NewItem, Priority
 from storeforward.options import JournalOptions
 from storeforward.parking import TRIES
 from tests.agent.kit import SLOT_S, Society, play, small_scenario
@@ -391,3 +396,62 @@ def test_what_the_ledger_lets_lie_takes_half_of_what_is_asked_for_and_a_quarter_
             assert {found.id for page in pages for found in page} == set(range(1, old + new + 1)), "each is asked for"
 
     run(main)
+
+
+def unknown_slot(society: Society, slot: int) -> Changes:
+    """The home's reading of a slot that the ledger never knew, as its agent would store it."""
+    device = society.device(HOME)
+    energy = SlotEnergy(society.slot_s(slot), 0, 0, 0, 0)
+    seal = partial(Sealer(society.cast.chain_id, device.device_id, device.key.sign).seal_reading, energy)
+    new = NewItem(Priority.BILLING, OpenReading.KIND, energy.slot_s, 0, None, seal, NEVER, 0)
+    return Changes((entries.energy(energy, society.slot_s(0) * NS_PER_S),), (new,))
+
+
+def test_readings_of_slots_that_the_ledger_never_knew_are_found_behind_others_that_stay_stuck(tmp_path: Path) -> None:
+    """All are refused without a trace. For the ones only time will tell; the others can be told at once."""
+
+    async def test(society: Society, stack: AsyncExitStack) -> None:
+        await society.start_all(stack, HOME)
+        leaps = (society.slot_s(1) + SLOT_S // 2, society.slot_s(8) + SLOT_S // 2)
+        drivers = {"device": Racing(society.house.open(HOME), *leaps)}
+        home = await stack.enter_async_context(society.agent(HOME, drivers=drivers))
+        society.start(home)
+        await society.until(9.5)
+        stuck = {found.slot_s for found in await home.journal.outbox.open_items() if found.attempts >= TRIES}
+        assert len(stuck) > MOST_DOUBTFUL
+        for slot in (-100, -99):
+            await home.journal.apply(unknown_slot(society, slot))
+        await society.until(15.5)
+        letters = await home.journal.outbox.dead_letters()
+        assert [letter.slot_s for letter in letters] == [society.slot_s(-100), society.slot_s(-99)]
+        assert all("the ledger knows no slot" in (letter.detail or "") for letter in letters)
+        assert stuck <= {found.slot_s for found in await home.journal.outbox.open_items()}
+
+    play(enough_for_all(), tmp_path, test)
+
+
+def stuck(number: int) -> Item:
+    args = Priority.BILLING, ItemState.SEEN, OpenReading.KIND, number * SLOT_S, 0, b"%d" % number, b"tx", 0, number, TRIES
+    return Item(number, *args, None, None, None)
+
+
+@given(count=st.integers(1, 30), page=st.integers(1, 12), unknown=st.sets(st.integers(0, 29)))
+def test_of_many_stuck_readings_each_is_looked_up_before_any_is_again(count: int, page: int, unknown: set[int]) -> None:
+    """They come in pages, one in each round, as `under_way` brings them."""
+    nothing: Any = None
+    sender = Forwarder(nothing, nothing, bytes(20), nothing, nothing, Pace(1), lambda: None)
+    items = [stuck(number) for number in range(count)]
+    pages = [items[start : start + page] for start in range(0, count, page)]
+    refused: set[int] = set()
+    for _ in range(2):  # it begins anew
+        looked_up: list[int] = []
+        for _ in range(-(-page // MOST_DOUBTFUL)):
+            for asked in pages:
+                for doubtful in sender.doubtful([found for found in asked if found.id not in refused], []):
+                    looked_up.append(doubtful.id)
+                    outcome = sender.judge_slot(doubtful, Proven(b"", None if doubtful.id in unknown else b"book", 7, 0))
+                    assert (outcome is not None) is (doubtful.id in unknown)
+                    if outcome is not None:
+                        refused.add(doubtful.id)
+        assert set(looked_up) >= set(range(count)) - refused
+    assert refused == {number for number in unknown if number < count}
