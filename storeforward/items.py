@@ -105,7 +105,7 @@ class Item:
     expires_height: int
     record_seq: int | None
     attempts: int
-    """How often it was sent."""
+    """How often this transaction was sent: after a renewal it counts from 0 again."""
     height: int | None
     """Height of the block that decided it, None before that and for what expired."""
     code: int | None

@@ -126,6 +126,7 @@ class ItemTable:
         return Moved(mark, was)
 
     def renew(self, renewal: Renewal) -> Renewed:
+        """Put an item back into the queue. The new transaction has had no tries yet, whatever became of the one before."""
         was = self._state(renewal.item_id)
         if was is None:
             raise AlreadyDecided(renewal.item_id, GONE, ItemState.QUEUED.name)
@@ -133,7 +134,7 @@ class ItemTable:
         with _unique(renewal.reference):
             self._connection.execute(
                 f"UPDATE items SET state = {ItemState.QUEUED:d}, reference = ?, tx = ?, expires_height = ?,"
-                " height = NULL, code = NULL, detail = NULL WHERE id = ?",
+                " attempts = 0, height = NULL, code = NULL, detail = NULL WHERE id = ?",
                 (renewal.reference, renewal.tx, renewal.expires_height, renewal.item_id),
             )
         return Renewed(read_item(self._connection, renewal.item_id), was)

@@ -138,7 +138,7 @@ def test_a_dead_letter_blocks_nobody_and_can_be_sent_again_when_repaired(tmp_pat
             await journal.apply(Changes(renewals=(Renewal(1, b"repaired", b"new tx", 9),)))
             renewed, _ = await journal.outbox.due(10)
             assert (renewed.id, renewed.tx, renewed.reference, renewed.expires_height) == (1, b"new tx", b"repaired", 9)
-            assert (renewed.code, renewed.detail) == (None, None)
+            assert (renewed.code, renewed.detail, renewed.attempts) == (None, None, 0)
             assert dict(journal.outbox.counts) == {
                 ItemState.QUEUED: 2,
                 ItemState.SENT: 0,

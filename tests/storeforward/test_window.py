@@ -187,6 +187,34 @@ def test_a_decided_or_renewed_item_is_not_parked_any_more(tmp_path: Path) -> Non
     run(main)
 
 
+@pytest.mark.parametrize("reopened", [False, True])
+def test_a_renewed_item_has_its_tries_again_before_it_is_parked(tmp_path: Path, reopened: bool) -> None:
+    """It is a new transaction: that nobody took the one before says nothing about it."""
+
+    async def main(clock: VirtualClock) -> None:
+        async with AsyncExitStack() as stack:
+            journal = await stack.enter_async_context(opened(tmp_path / "journal.db", clock))
+            (found,) = await stored(journal, 1, TRIES + 3)
+            await journal.apply(Changes(marks=(Mark(found.id, ItemState.REFUSED, 7, 9),)))
+            await journal.apply(Changes(renewals=(Renewal(found.id, b"new", b"new tx", 9),)))
+            for attempt in range(TRIES):
+                if reopened:
+                    await stack.aclose()
+                    journal = await stack.enter_async_context(opened(tmp_path / "journal.db", clock))
+                assert await journal.outbox.parked(10) == []
+                due = await journal.outbox.due(10)
+                assert [again.attempts for again in due] == [attempt]
+                await journal.apply(marks(due, ItemState.SENT))
+                if not reopened:
+                    due_ns = journal.outbox.next_due_ns()
+                    assert due_ns is not None
+                    assert (due_ns - clock.monotonic_ns()) / NS_PER_S <= 1.25 * 30 * 2**attempt, "its back-off begins anew"
+                    await asyncio.sleep(1.25 * 30 * 2**attempt)
+            assert [again.id for again in await journal.outbox.parked(10)] == [found.id]
+
+    run(main)
+
+
 def test_many_renewed_items_do_not_all_come_into_memory(tmp_path: Path) -> None:
     async def main(clock: VirtualClock) -> None:
         async with opened(tmp_path / "journal.db", clock, JournalOptions(window_items=4)) as journal:

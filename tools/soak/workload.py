@@ -70,9 +70,8 @@ class Expectation:
             self._mark(mark)
         for renewal in changes.renewals:
             item = self.items[renewal.item_id]
-            self.items[renewal.item_id] = Expected(
-                ItemState.QUEUED, renewal.reference, renewal.tx, item.attempts, record_seq=item.record_seq
-            )
+            renewed = Expected(ItemState.QUEUED, renewal.reference, renewal.tx, record_seq=item.record_seq)
+            self.items[renewal.item_id] = renewed
         for name, value in changes.values:
             if value is None:
                 self.values.pop(name, None)
