@@ -203,12 +203,8 @@ def read_first_free(connection: sqlite3.Connection) -> int:
 
 
 def read_records(connection: sqlite3.Connection, stream: Stream, after_seq: int, limit: int) -> list[StoredRecord]:
-    """Records of a stream in order."""
-    rows = connection.execute(
-        "SELECT seq, data, signature, proven_height FROM all_records WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?",
-        (stream, after_seq, limit),
-    )
-    return [StoredRecord(Record.decode(data), data, signature, height) for _, data, signature, height in rows]
+    """A page of `read_all`. Raises ValueError for a record that was altered."""
+    return list(read_all(connection, after_seq, stream, limit))
 
 
 def read_salvaged(connection: sqlite3.Connection, after: tuple[int, bytes], limit: int) -> list[SalvagedRecord]:

@@ -20,7 +20,7 @@ from agent.time.redating import UNDATED_AFTER
 from agent.time.system import KernelTime, boot_id_of_machine
 from lightclient.rfc3339 import format_ns
 from storeforward.boots import Between, Boot, starts
-from storeforward.database import read_records, read_values
+from storeforward.database import read_all, read_values
 from storeforward.files import is_locked
 from storeforward.records import Record, Stream
 from storeforward.timekeeping import Anchor, Dating
@@ -28,7 +28,6 @@ from tools.console import ExitCode, emit
 
 SHOWN: Final = 5
 """Anchors and mishaps that are shown, the newest."""
-PAGE: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +101,7 @@ def _waiting(
 
 
 def _records(connection: sqlite3.Connection, stream: Stream, after_seq: int = 0) -> Iterator[Record]:
-    while page := read_records(connection, stream, after_seq, PAGE):
-        yield from (stored.record for stored in page)
-        after_seq = page[-1].record.seq
+    return (stored.record for stored in read_all(connection, after_seq, stream))
 
 
 def _as_data(report: Report) -> dict[str, object]:
