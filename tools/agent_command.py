@@ -22,7 +22,7 @@ from agent.errors import ConfigError, KeyMissing, KeyStoreError
 from agent.field import run_agent
 from drivers.errors import DriverError, DriverMisconfigured
 from storeforward.errors import JournalError
-from tools.console import CommandError, ExitCode, emit, talk
+from tools.console import CommandError, ExitCode, add_command, emit, talk
 from tools.journal.explaining import explained
 from tools.signals import STOP_SIGNALS, stop_signals
 
@@ -32,7 +32,7 @@ ABANDON_AFTER_S: Final = 4.5
 
 def add_parser(subparsers: Any) -> None:
     """Add `agent`."""
-    agent = subparsers.add_parser("agent", help="run the agent of one appliance")
+    agent = add_command(subparsers, "agent", "run the agent of one appliance")
     agent.add_argument("--config", type=Path, required=True, metavar="FILE", help="its configuration (docs/config.md)")
     agent.add_argument("--json", action="store_true", help="answer in JSON")
 

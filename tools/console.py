@@ -6,11 +6,12 @@ CommandError.
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 SCHEMA_VERSION: Final = 1
 """Of the JSON that commands print. It grows when a field changes its meaning or goes, not when one is added."""
@@ -43,6 +44,14 @@ class CommandError(Exception):
         self.exit_code = exit_code
         self.cause = cause
         self.next_step = next_step
+
+
+def add_command(subparsers: Any, name: str, summary: str) -> argparse.ArgumentParser:
+    """Add a command or one of its verbs: the summary stands in the list of commands, and above the command's own help."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        name, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+    )
+    return parser
 
 
 def talk(text: str) -> None:

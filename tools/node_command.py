@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.clock import SystemClock
-from tools.console import CommandError, ExitCode, emit, talk
+from tools.console import CommandError, ExitCode, add_command, emit, talk
 from tools.fullnode.engine.blockstore import BlockStoreError
 from tools.fullnode.engine.genesis_doc import GenesisFileError, load_genesis
 from tools.fullnode.engine.home import BadKeyFile, HomeError, HomeInUse, NodeHome, NoHome, init_home, load_node_id
@@ -26,10 +26,10 @@ DEFAULT_LISTEN: Final = "127.0.0.1:26657"
 
 def add_parser(subparsers: Any) -> None:
     """Add `node` and its verbs."""
-    node = subparsers.add_parser("node", help="prepare or run a full node of the ledger")
+    node = add_command(subparsers, "node", "prepare or run a full node of the ledger")
     verbs = node.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    init = verbs.add_parser("init", help="write keys and genesis into a directory; what is there already stays")
+    init = add_command(verbs, "init", "write keys and genesis into a directory; what is there already stays")
     init.add_argument("--home", type=Path, required=True, metavar="DIR", help="the node's directory")
     init.add_argument(
         "--genesis",
@@ -40,7 +40,7 @@ def add_parser(subparsers: Any) -> None:
     )
     init.add_argument("--json", action="store_true", help="answer in JSON")
 
-    start = verbs.add_parser("start", help="run the node until it is told to stop")
+    start = add_command(verbs, "start", "run the node until it is told to stop")
     start.add_argument("--home", type=Path, required=True, metavar="DIR", help="the node's directory")
     start.add_argument("--engine", choices=("solo",), default="solo", help="who makes the blocks (default: solo)")
     start.add_argument(

@@ -20,7 +20,7 @@ from agent.time.system import KernelTime, boot_id_of_machine
 from lightclient.rfc3339 import format_ns, parse_ns
 from storeforward.errors import JournalError
 from storeforward.files import is_locked
-from tools.console import CommandError, ExitCode, emit
+from tools.console import CommandError, ExitCode, add_command, emit
 from tools.journal.command import copied
 from tools.journal.explaining import explained
 from tools.time_status import show_status
@@ -32,10 +32,10 @@ NOT_SIGNED: Final = "nobody signs this but the device itself: it says that it wa
 
 def add_parser(subparsers: Any) -> None:
     """Add `time` and its verbs."""
-    time = subparsers.add_parser("time", help="show what a device believes of the time, or tell it")
+    time = add_command(subparsers, "time", "show what a device believes of the time, or tell it")
     verbs = time.add_subparsers(dest="verb", required=True, metavar="VERB")
-    status = verbs.add_parser("status", help="what is believed, who says so, what waits for a date, what did not settle")
-    told = verbs.add_parser("set", help="tell the device what time it is now, where nobody else does")
+    status = add_command(verbs, "status", "what is believed, who says so, what waits for a date, what did not settle")
+    told = add_command(verbs, "set", "tell the device what time it is now, where nobody else does")
     told.add_argument("utc", type=_utc, metavar="UTC", help="such as 2026-11-21T13:05:00Z")
     told.add_argument(
         "--uncertainty",

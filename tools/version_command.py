@@ -8,12 +8,12 @@ import sqlite3
 from importlib import metadata
 from typing import Any
 
-from tools.console import ExitCode, emit
+from tools.console import ExitCode, add_command, emit
 
 
 def add_parser(subparsers: Any) -> None:
     """Add `version`."""
-    parser = subparsers.add_parser("version", help="show the versions that a report of a problem should name")
+    parser = add_command(subparsers, "version", "show the versions that a report of a problem should name")
     parser.add_argument("--json", action="store_true", help="answer in JSON")
 
 

@@ -129,6 +129,15 @@ def test_help_names_every_command_without_loading_it(capsys: pytest.CaptureFixtu
     assert all(name in text and entry.summary in text for name, entry in cli.COMMANDS.items())
 
 
+@pytest.mark.parametrize("name", list(cli.COMMANDS))
+def test_the_help_of_a_command_begins_with_what_the_list_says_of_it(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([name, "--help"])
+    assert ended.value.code == 0
+    summary = cli.COMMANDS[name].summary
+    assert f"\n\n{summary[0].upper()}{summary[1:]}.\n\n" in capsys.readouterr().out
+
+
 def test_a_command_loads_no_other() -> None:
     code = "import sys; from tools import cli; cli.main(['version']); print('aiohttp' in sys.modules, 'agent' in sys.modules)"
     seen = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -20,7 +20,7 @@ from agent.errors import ConfigError, KeyMissing, KeyStoreError
 from storeforward.errors import JournalError
 from storeforward.inspection import inspect
 from storeforward.records import Stream
-from tools.console import CommandError, ExitCode
+from tools.console import CommandError, ExitCode, add_command
 from tools.journal.explaining import explained
 from tools.journal.exporting import export
 from tools.journal.repairing import requeue, salvage
@@ -34,30 +34,38 @@ SCRATCH: Final = Path("/var/tmp")
 
 def add_parser(subparsers: Any) -> None:
     """Add `journal` and its verbs."""
-    journal = subparsers.add_parser("journal", help="look at an agent's journal, verify, export or repair it")
+    journal = add_command(subparsers, "journal", "look at an agent's journal, verify, export or repair it")
     verbs = journal.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    status = verbs.add_parser("status", help="size, streams, what waits, dead letters, gaps, damaged files")
+    status = add_command(
+        verbs,
+        "status",
+        "size, records, what waits, dead letters, what went, when it was last read through, wear, damaged files",
+    )
 
-    shown = verbs.add_parser("show", help="records in words, or the transactions that the ledger refused")
+    shown = add_command(verbs, "show", "records in words, or the transactions that the ledger refused")
     shown.add_argument("--stream", choices=sorted(STREAMS), help="only this stream")
     shown.add_argument("--since", type=_number, default=0, metavar="SEQ", help="only records from this number on")
-    shown.add_argument("--limit", type=_number, default=50, metavar="N", help="at most so many, the newest (0: all)")
+    shown.add_argument(
+        "--limit", type=_number, default=50, metavar="N", help="at most so many, the newest (default: 50; 0: all)"
+    )
     shown.add_argument("--dead-letters", action="store_true", help="refused transactions with the reason, instead of records")
     shown.add_argument("--salvaged", action="store_true", help="records out of damaged files, instead of the journal's own")
 
-    verified = verbs.add_parser("verify", help="walk through all signatures, hash chains and gaps")
+    verified = add_command(
+        verbs, "verify", "walk through all pages, signatures, hash chains and gaps; ends with 6 where something was altered"
+    )
     verified.add_argument("--public-key", type=_key, metavar="HEX", help="the device's key, where its key file is not at hand")
 
-    exported = verbs.add_parser("export", help="records as JSON lines that anyone can verify (docs/journal.md)")
+    exported = add_command(verbs, "export", "records as JSON lines that anyone can verify (docs/journal.md)")
     exported.add_argument("--since-seq", type=_number, default=0, metavar="SEQ", help="only records from this number on")
     exported.add_argument("--out", type=Path, metavar="FILE", help="where to write (default: stdout)")
 
-    salvaged = verbs.add_parser("salvage", help="take back what a damaged journal holds; the agent must be stopped")
+    salvaged = add_command(verbs, "salvage", "take back what a damaged journal holds; the agent must be stopped")
     salvaged.add_argument("damaged", type=Path, nargs="*", metavar="DAMAGED", help="which files (default: all set aside)")
     salvaged.add_argument("--samples", action="store_true", help="keep samples too")
 
-    again = verbs.add_parser("requeue", help="send refused readings again; the agent must be stopped")
+    again = add_command(verbs, "requeue", "send refused readings again; the agent must be stopped")
     again.add_argument("items", type=_number, nargs="+", metavar="ITEM", help="numbers that `show --dead-letters` gives")
 
     for verb in (status, shown, verified, exported, salvaged, again):

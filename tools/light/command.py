@@ -15,7 +15,7 @@ from agent.config import AgentConfig, read_agent_config
 from agent.errors import ConfigError, KeyMissing, KeyStoreError
 from lightclient.errors import AnchorError, DamagedStore, LightClientError, MalformedAnchor, UnknownAnchorKey
 from lightclient.state import situation_after
-from tools.console import CommandError, ExitCode
+from tools.console import CommandError, ExitCode, add_command
 from tools.light.anchoring import re_anchor, write_anchor
 from tools.light.status import EXIT_CODES, show_status
 from tools.light.verifying import show_header
@@ -23,19 +23,19 @@ from tools.light.verifying import show_header
 
 def add_parser(subparsers: Any) -> None:
     """Add `light` and its verbs."""
-    light = subparsers.add_parser("light", help="show, verify or renew what an agent trusts")
+    light = add_command(subparsers, "light", "show, verify or renew what an agent trusts")
     verbs = light.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    status = verbs.add_parser("status", help="what is trusted, until when, and how each node stands")
+    status = add_command(verbs, "status", "what is trusted, until when, and how each node stands")
     status.add_argument("--offline", action="store_true", help="ask no node: only what the agent has kept")
 
-    verify = verbs.add_parser("verify", help="show the header of a height, verified")
+    verify = add_command(verbs, "verify", "show the header of a height, verified")
     verify.add_argument("--height", type=_height, required=True, metavar="N", help="which header")
 
-    anew = verbs.add_parser("re-anchor", help="begin anew from an anchor that the society's board has signed")
+    anew = add_command(verbs, "re-anchor", "begin anew from an anchor that the society's board has signed")
     anew.add_argument("anchor", type=Path, metavar="ANCHOR", help="the file that `sign-anchor` wrote")
 
-    sign = verbs.add_parser("sign-anchor", help="verify the chain and sign a header of it, as the society's board")
+    sign = add_command(verbs, "sign-anchor", "verify the chain and sign a header of it, as the society's board")
     sign.add_argument("--key", type=Path, required=True, metavar="PEM", help="the board's key (P-256, mode 0600)")
     sign.add_argument("--height", type=_height, metavar="N", help="which header (default: the newest)")
     sign.add_argument("--out", type=Path, required=True, metavar="FILE", help="where to write the anchor")

@@ -19,7 +19,7 @@ from typing import Any, Final
 from agent.clock import SystemClock
 from agent.errors import KeyStoreError
 from agent.vocabulary import Kind
-from tools.console import CommandError, ExitCode, emit, talk
+from tools.console import CommandError, ExitCode, add_command, emit, talk
 from tools.fullnode.engine.home import HomeError
 from tools.society.baseline import baseline
 from tools.society.cast import NODES, build_cast
@@ -46,7 +46,7 @@ LOUD_ABOUT_LIES: Final = ("lightclient", "agent.status")
 
 def add_parser(subparsers: Any) -> None:
     """Add `society` and its options."""
-    parser = subparsers.add_parser("society", help="run a whole housing society on recorded data")
+    parser = add_command(subparsers, "society", "run a whole housing society on recorded data")
     what = parser.add_argument_group("what is played")
     names = ", ".join((*BUNDLED, STORY))
     what.add_argument(
