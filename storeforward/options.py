@@ -13,8 +13,7 @@ class JournalOptions:
     `max_days` bounds the age of what is kept, 0: nothing goes for its age.
     `reserve_kib` is put by for a full disk (reserve.py), 0: nothing is.
     `checkpoint_pages` (4 KiB each) bounds the write-ahead log.
-    Samples wait for company up to `group_wait_s` or until `group_records` of them wait. At most `group_changes` share a
-    transaction, so that the first of very many need not wait for the last.
+    Samples wait for company up to `group_wait_s` or until `group_records` of them wait.
     `window_items` is how many open items per priority are kept in memory, and so how many can be in flight; as many again are
     those that were sent before without a result (parking.py).
     An item is sent again `resend_first_s` after it was sent, then after twice that, at most every `resend_most_s`.
@@ -27,7 +26,6 @@ class JournalOptions:
     checkpoint_pages: int = 256
     group_wait_s: float = 0.2
     group_records: int = 100
-    group_changes: int = 256
     window_items: int = 256
     resend_first_s: int = 30
     resend_most_s: int = 600

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -26,9 +25,6 @@ from storeforward.writer import Outcome, Request, Written
 
 _log = logging.getLogger(__name__)
 
-IN_FLIGHT: Final = 1_024
-"""So many changes may be handed to the thread in full groups, which then need not wait for the loop in between. A group that is
-not full waits for the one before it: meanwhile others may join."""
 COUNT_EVERY: Final = 16
 """Records after which it is counted what the disk took: to look costs as much as a tenth of a commit."""
 
@@ -57,13 +53,12 @@ class Turns:
         self._options = options
         self._stored = stored
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: list[Waiting] = []
         self._waiting_records = 0
         self._uncounted = 0
         self._urgent = False
         self._timer: asyncio.TimerHandle | None = None
-        self._in_flight = 0
-        self._step: asyncio.Future[bool] | None = None
+        self._busy = False
         self._evicts = self._writer.bounds.due
         self._closed = False
         self._broke: asyncio.Future[JournalDamaged] = self._loop.create_future()
@@ -83,8 +78,14 @@ class Turns:
         return stored
 
     async def wait_broken(self) -> NoReturn:
-        """Raises JournalDamaged when the scrub has found something that is not as it was written."""
+        """Raises JournalDamaged when somebody has found something that is not as it was written."""
         raise await asyncio.shield(self._broke)
+
+    def broke(self, error: JournalDamaged) -> None:
+        """Something was found that is not as it was written. Who waits for that hears of the first one."""
+        if not self._broke.done():
+            _log.error("journal %s broke: %s", self._path, error)
+            self._broke.set_result(error)
 
     def count_written(self) -> None:
         """Let it be counted what the disk took, before whatever the thread is asked to do next."""
@@ -96,7 +97,7 @@ class Turns:
         self._closed = True
         self._scrub_timer.cancel()
         self._hurry()
-        while self._in_flight or self._step is not None:
+        while self._busy:
             await self._worker.run(_nothing)  # behind all that was handed in
         self.count_written()
 
@@ -105,43 +106,39 @@ class Turns:
         self._next()
 
     def _next(self, *, evicted: bool = False) -> None:
-        """Give the thread what is next, if it is free or a full group waits. `evicted`: that had the last turn."""
-        if self._step is not None:
+        """Give the thread what is next, if it is free. `evicted`: that had the last turn."""
+        if self._busy:
             return
         if self._evicts and not self._closed and not (evicted and self._urgent and self._waiting):
-            if not self._in_flight:
-                self._step = self._worker.run(partial(self._writer.evict, self._clock.monotonic_ns()), self._evicted)
-            return
-        while self._urgent and self._waiting and (not self._in_flight or self._has_full_group()):
-            self._write(min(len(self._waiting), self._options.group_changes))
+            self._busy = True
+            self._worker.run(partial(self._writer.evict, self._clock.monotonic_ns()), self._evicted)
+        elif self._urgent and self._waiting:
+            self._write()
 
-    def _has_full_group(self) -> bool:
-        full = self._options.group_changes
-        return len(self._waiting) >= full and self._in_flight + full <= IN_FLIGHT
-
-    def _write(self, changes: int) -> None:
-        group = [self._waiting.popleft() for _ in range(changes)]
-        records = sum(len(request.changes.records) for request, _ in group)
-        self._waiting_records -= records
-        self._urgent = bool(self._waiting)
+    def _write(self) -> None:
+        group, self._waiting = self._waiting, []
+        requests = [request for request, _ in group]
+        self._uncounted += max(1, self._waiting_records)
+        self._waiting_records = 0
+        self._urgent = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._in_flight += changes
-        self._worker.run(partial(self._write_in_thread, [request for request, _ in group]), partial(self._written, group))
-        self._uncounted += max(1, records)
+        self._busy = True
+        self._worker.run(partial(self._rationing.write, requests), partial(self._written, group))
         if self._uncounted >= COUNT_EVERY:
             self.count_written()
 
-    def _write_in_thread(self, requests: list[Request]) -> tuple[list[Outcome], bool]:
-        return self._rationing.write(requests), self._writer.bounds.due
-
-    def _written(self, group: list[Waiting], job: asyncio.Future[tuple[list[Outcome], bool]]) -> None:
-        self._in_flight -= len(group)
-        outcomes, self._evicts = job.result()
+    def _written(self, group: list[Waiting], job: asyncio.Future[list[Outcome]]) -> None:
+        self._busy = False
+        self._evicts = self._writer.bounds.due
+        fault = job.exception()  # of ours: the writer itself hands back what went wrong
+        outcomes = job.result() if fault is None else [fault] * len(group)
         for (request, stored), outcome in zip(group, outcomes, strict=True):
             if isinstance(outcome, Written):
                 self._stored(request, outcome)
+            elif isinstance(outcome, JournalDamaged):
+                self.broke(outcome)
             if stored.done():  # its caller was cancelled
                 continue
             if isinstance(outcome, Written):
@@ -151,26 +148,28 @@ class Turns:
         self._next()
 
     def _evicted(self, job: asyncio.Future[bool]) -> None:
-        self._step = None
+        self._busy = False
         error = job.exception()
-        if error is not None:  # the key store, or a fault of ours: nothing has changed, and the next write asks again
+        if isinstance(error, JournalDamaged):
+            self.broke(error)
+        elif error is not None:  # the key store, or a fault of ours: nothing has changed, and the next write asks again
             _log.error("journal %s: eviction failed: %s", self._path, error)
         self._evicts = error is None and self._writer.bounds.due
         self._next(evicted=True)
 
     def _scrub(self) -> None:
         """Read on in the journal, unless something hurries; samples that wait for company do not."""
-        if self._in_flight or self._step is not None or self._urgent:
+        if self._busy or self._urgent:
             self._scrub_timer = self._loop.call_later(scrub.PAUSE_S, self._scrub)
             return
-        self._step = self._worker.run(partial(self._upkeep.step_scrub, self._clock), self._scrubbed)
+        self._busy = True
+        self._worker.run(partial(self._upkeep.step_scrub, self._clock), self._scrubbed)
 
     def _scrubbed(self, job: asyncio.Future[bool]) -> None:
-        self._step = None
+        self._busy = False
         error = job.exception()
         if isinstance(error, JournalDamaged):
-            _log.error("journal %s broke: %s", self._path, error)
-            self._broke.set_result(error)
+            self.broke(error)
         elif not self._closed:
             if error is not None:  # the disk did not answer; it is asked again
                 _log.warning("journal %s: cannot be read through: %s", self._path, error)

@@ -14,15 +14,11 @@ from concurrent.futures import Executor, Future
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
-from time import monotonic
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 _log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-
-TOGETHER_S: Final = 0.002
-"""While other jobs wait, answers wait so long for each other: to wake the loop takes longer than many a job."""
 
 
 class Worker(Executor):
@@ -31,8 +27,6 @@ class Worker(Executor):
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._jobs: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._ended: list[Callable[[], None]] = []
-        self._ended_s = 0.0
         # A loop with its own way of waiting for threads (a simulated clock has) is left to it.
         self._is_plain = type(loop).run_in_executor is asyncio.BaseEventLoop.run_in_executor
         self._thread = Thread(target=self._serve, name=name, daemon=True)
@@ -73,10 +67,6 @@ class Worker(Executor):
                 job()
             except Exception:
                 _log.exception("%s: a job that nobody waits for failed", self._thread.name)
-            if self._ended and (self._jobs.empty() or monotonic() - self._ended_s >= TOGETHER_S):
-                self._deliver()
-        if self._ended:
-            self._deliver()
 
     def _answer(
         self, job: Callable[[], Answer], answer: asyncio.Future[Answer], then: Callable[[asyncio.Future[Answer]], object] | None
@@ -85,21 +75,10 @@ class Worker(Executor):
             settle = partial(_settle, answer, then, answer.set_result, job())
         except Exception as error:
             settle = partial(_settle, answer, then, answer.set_exception, error)
-        if not self._ended:
-            self._ended_s = monotonic()
-        self._ended.append(settle)
-
-    def _deliver(self) -> None:
-        ended, self._ended = self._ended, []
         try:
-            self._loop.call_soon_threadsafe(_settle_all, ended)
+            self._loop.call_soon_threadsafe(settle)
         except RuntimeError:  # the loop was closed without waiting: there is nobody left to hear it
             _log.warning("%s: the event loop ended before a job did", self._thread.name)
-
-
-def _settle_all(ended: list[Callable[[], None]]) -> None:
-    for settle in ended:
-        settle()
 
 
 def _settle(

@@ -1,11 +1,9 @@
-"""Groups: who shares a transaction, how many, and that a group which waits behind another is not lost with it."""
+"""Groups: who shares a transaction, who waits for whom, and that one who fails fails alone."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-
-import pytest
 
 from agent.clock import SystemClock
 from storeforward.chain import Whole
@@ -18,23 +16,20 @@ from tests.storeforward.kit import BOOT_ID, DEVICE, KEY, all_records, energy, op
 from tools.society.virtualclock import VirtualClock
 
 
-@pytest.mark.parametrize("most", [1, 7, 256])
-def test_no_transaction_has_more_changes_than_it_may(tmp_path: Path, most: int) -> None:
+def test_changes_that_wait_at_the_same_time_share_a_transaction(tmp_path: Path) -> None:
     async def main(clock: VirtualClock) -> None:
-        async with opened(tmp_path / "journal.db", clock, JournalOptions(group_changes=most)) as journal:
+        async with opened(tmp_path / "journal.db", clock) as journal:
             applied = await asyncio.gather(*(journal.apply(energy(number)) for number in range(100)))
             assert [change.records[0].seq for change in applied] == list(range(1, 101))
             metrics = await journal.metrics()
-            assert metrics.largest_group == min(most, 99)
-            assert metrics.grouped_changes == 100
-            assert metrics.groups == {1: 100, 7: 16, 256: 2}[most], "the first is on its way before there is a second one"
+            assert (metrics.groups, metrics.largest_group) == (2, 99), "the first is on its way before there is a second one"
 
     run(main)
 
 
 def test_changes_that_wait_for_others_are_stored_with_what_hurries(tmp_path: Path) -> None:
     async def main(clock: VirtualClock) -> None:
-        options = JournalOptions(group_changes=3, group_wait_s=1_000)
+        options = JournalOptions(group_wait_s=1_000)
         async with opened(tmp_path / "journal.db", clock, options) as journal:
             samples = [asyncio.ensure_future(journal.apply(Changes((record(Stream.SAMPLE),)))) for _ in range(5)]
             await asyncio.sleep(0.1)
@@ -59,14 +54,11 @@ def unsigned(number: int) -> Changes:
     return Changes(records=(record(),), enqueue=(NewItem(Priority.BILLING, 7, number, 0, None, make, 0, record=0),))
 
 
-def test_a_change_that_fails_takes_none_along_in_its_group_or_behind_it(tmp_path: Path) -> None:
-    """On asyncio's own loop, with full groups behind one another in the thread."""
+def test_a_change_that_fails_takes_none_along(tmp_path: Path) -> None:
+    """On asyncio's own loop."""
 
     async def main() -> None:
-        options = JournalOptions(group_changes=4)
-        opening = Journal.open(
-            tmp_path / "journal.db", device=DEVICE, sign=KEY.sign, clock=SystemClock(), boot_id=BOOT_ID, options=options
-        )
+        opening = Journal.open(tmp_path / "journal.db", device=DEVICE, sign=KEY.sign, clock=SystemClock(), boot_id=BOOT_ID)
         async with opening as journal:
             changes = [unsigned(number) if number % 5 == 3 else energy(number) for number in range(60)]
             outcomes = await asyncio.gather(*map(journal.apply, changes), return_exceptions=True)

@@ -26,11 +26,10 @@ from pathlib import Path
 from typing import Final
 
 from storeforward.loading import load
-from storeforward.options import JournalOptions
 from storeforward.records import Stream
 from storeforward.turns import COUNT_EVERY
 from storeforward.writer import Request, Written
-from tools.bench.storeforward_journals import BODY, KEY, opened, record
+from tools.bench.storeforward_journals import AT_ONCE, BODY, KEY, opened, record
 from tools.bench.table import Bench
 from tools.soak.campaign import Unavailable
 from tools.soak.recording import compile_preload
@@ -40,7 +39,6 @@ BLOCK: Final = 50
 US_PER_S: Final = 1_000_000
 SLOWER_US: Final = (300, 1_000, 4_000)
 PAGE: Final = bytes(4096)
-ONE_EACH: Final = JournalOptions(group_records=1, group_changes=1)
 SIGNED: Final = "signed and chained"
 UNSIGNED: Final = "chained"
 STREAMS: Final = {SIGNED: Stream.ENERGY, UNSIGNED: Stream.SAMPLE}
@@ -70,7 +68,7 @@ class BareWriter:
     """A journal without its thread and its event loop."""
 
     def __init__(self, path: Path, stream: Stream) -> None:
-        loaded, _, _ = load(path, bytes(20), KEY.sign, bytes(16), ONE_EACH, None, None)
+        loaded, _, _ = load(path, bytes(20), KEY.sign, bytes(16), AT_ONCE, None, None)
         self._writer, self._upkeep = loaded.writer, loaded.upkeep
         self._stream = stream
         self._puts = 0
@@ -134,7 +132,7 @@ async def medians_us(folder: Path, commits: int) -> dict[str, float]:
         os.fdatasync(plain)
 
     with ThreadPoolExecutor(1) as thread:
-        async with opened(folder / "signed.db", ONE_EACH) as signed, opened(folder / "unsigned.db", ONE_EACH) as unsigned:
+        async with opened(folder / "signed.db", AT_ONCE) as signed, opened(folder / "unsigned.db", AT_ONCE) as unsigned:
             puts: dict[str, Put] = {
                 "flush": _blocking(flush),
                 "bare": _blocking(bare.put),
