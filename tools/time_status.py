@@ -25,6 +25,7 @@ from storeforward.files import is_locked
 from storeforward.records import Record, Stream
 from storeforward.timekeeping import Anchor, Dating
 from tools.console import ExitCode, emit
+from tools.journal.words import to_the_second
 
 SHOWN: Final = 5
 """Anchors and mishaps that are shown, the newest."""
@@ -161,19 +162,19 @@ def _as_lines(report: Report) -> Iterator[str]:
     yield f"the time is {time.state}"
     if now is not None:
         told = ", ".join(sorted(source.name.lower() for source in time.dating.sources))
-        yield f"  now:       {_to_second(now.utc_ns)}, give or take {_span(now.uncertainty_ns)}; says {told}"
+        yield f"  now:       {to_the_second(now.utc_ns)}, give or take {_span(now.uncertainty_ns)}; says {told}"
     else:
         yield f"  why:       {time.why}"
         yield "  next:      see to the network and the time service (NTP, NTS); without them: homewatt time set"
     if time.dating.conflict is not None:
         yield f"  conflict:  {time.dating.conflict}"
-    yield f"  system:    {_to_second(time.clock.system.now_ns())}; {found.cause}"
-    yield f"  floor:     {_to_second(time.floor_ns)} has certainly passed"
+    yield f"  system:    {to_the_second(time.clock.system.now_ns())}; {found.cause}"
+    yield f"  floor:     {to_the_second(time.floor_ns)} has certainly passed"
     yield f"  boot:      {time.boot_id.hex()[:6]}, {_span(time.clock.monotonic_ns())} ago"
     for anchor in report.anchors[-SHOWN:]:
         block = f", block {anchor.height}" if anchor.height else ""
         boot = "" if anchor.boot_id == time.boot_id else ", an earlier boot"
-        told = f"{_to_second(anchor.utc_ns)}, give or take {_span(anchor.uncertainty_ns)}"
+        told = f"{to_the_second(anchor.utc_ns)}, give or take {_span(anchor.uncertainty_ns)}"
         yield f"  anchor:    {told}; {anchor.source.name.lower()}{block}{boot}"
     for waiting in report.waiting:
         data = _waiting_data(waiting)
@@ -183,10 +184,6 @@ def _as_lines(report: Report) -> Iterator[str]:
         yield f"  unsettled: {mishap}"
     if not report.agent_runs:
         yield "  note:      no agent runs: this is what one would believe"
-
-
-def _to_second(time_ns: int) -> str:
-    return format_ns(time_ns // NS_PER_S * NS_PER_S)
 
 
 def _span(span_ns: int) -> str:

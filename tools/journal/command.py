@@ -27,8 +27,9 @@ from tools.journal.repairing import requeue, salvage
 from tools.journal.showing import Wanted, show
 from tools.journal.status import show_status
 from tools.journal.verifying import verify
+from tools.journal.words import stream_name
 
-STREAMS: Final = {stream.name.lower().replace("_", "-"): stream for stream in Stream}
+STREAMS: Final = {stream_name(stream): stream for stream in Stream}
 SCRATCH: Final = Path("/var/tmp")
 
 

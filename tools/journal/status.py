@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, Final
 
-from agent.clock import NS_PER_S
 from agent.config import AgentConfig
 from agent.line.damage import identity, remembered
 from lightclient.rfc3339 import format_ns
@@ -20,7 +19,7 @@ from storeforward.scrub import Progress
 from storeforward.sqlitefile import PAGE_BYTES
 from storeforward.wear import DAY_NS, read_wear
 from tools.console import ExitCode, emit
-from tools.journal.words import stream_name, time_of
+from tools.journal.words import stream_name, time_of, to_the_second
 
 MIB: Final = 1024 * 1024
 KIB: Final = 1024
@@ -86,7 +85,7 @@ def _span(connection: sqlite3.Connection, stream: Stream) -> dict[str, Any] | No
 
 
 def _lines(data: dict[str, Any]) -> list[str]:
-    lines = [f"{data['path']}: {_size(data)}, last written {_to_the_second(data['last_write_ns'])}"]
+    lines = [f"{data['path']}: {_size(data)}, last written {to_the_second(data['last_write_ns'])}"]
     lines.append("  the agent runs" if data["agent_runs"] else "  no agent runs")
     if data["disk_full"]:
         lines.append(f"  {REFUSED} (the reserve was given up, or no agent ran yet)")
@@ -119,7 +118,7 @@ def _waiting(data: dict[str, Any]) -> str:
     oldest = data["oldest_unsent"]
     if oldest is None:
         return waiting
-    when = f" of {_to_the_second(oldest['time_ns'])}" if oldest["time_ns"] else ""
+    when = f" of {to_the_second(oldest['time_ns'])}" if oldest["time_ns"] else ""
     return f"{waiting}; the oldest is about record {oldest['seq']}{when}"
 
 
@@ -135,10 +134,6 @@ def _wear(wear: dict[str, int]) -> str:
 
 def _passes(scrub: dict[str, Any]) -> str:
     ended_ns, permille = scrub["ended_ns"], scrub["permille"]
-    last = f"the last whole pass ended at {_to_the_second(ended_ns)}" if ended_ns else "no whole pass has ended yet"
+    last = f"the last whole pass ended at {to_the_second(ended_ns)}" if ended_ns else "no whole pass has ended yet"
     present = "" if permille == 1000 else f"; the present one has read {permille // 10} % of the records"
     return f"{last}{present}, as last saved"
-
-
-def _to_the_second(time_ns: int) -> str:
-    return format_ns(time_ns // NS_PER_S * NS_PER_S)

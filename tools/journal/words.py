@@ -4,43 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, Final, assert_never
+from typing import Any, Final, assert_never, get_args
 
 import msgpack
 
 from agent.clock import NS_PER_S
 from agent.journaling.entries import ReceiptKind, decode_energy, decode_sample
 from agent.journaling.summaries import decode_means
-from lightclient.messages import (
-    AcceptOrder,
-    BlockProgram,
-    CancelOrder,
-    CommittedReading,
-    Notice,
-    OpenReading,
-    PlaceOrder,
-    PostTariff,
-    ReplaceOrder,
-    Transfer,
-)
+from lightclient.messages import Message
 from lightclient.rfc3339 import format_ns
 from storeforward.gaps import Gap
 from storeforward.records import Record, Stream
 from storeforward.timekeeping import Anchor
 
-_MESSAGES: Final = (
-    PlaceOrder,
-    ReplaceOrder,
-    CancelOrder,
-    AcceptOrder,
-    BlockProgram,
-    PostTariff,
-    OpenReading,
-    CommittedReading,
-    Transfer,
-    Notice,
-)
-KINDS: Final[Mapping[int, str]] = {message.KIND: message.__name__ for message in _MESSAGES}
+KINDS: Final[Mapping[int, str]] = {message.KIND: message.__name__ for message in get_args(Message)}
 UNKNOWN: Final = "unknown"
 NS_PER_MS: Final = 1_000_000
 
@@ -50,10 +27,14 @@ def stream_name(stream: Stream) -> str:
     return stream.name.lower().replace("_", "-")
 
 
+def to_the_second(time_ns: int) -> str:
+    return format_ns(time_ns // NS_PER_S * NS_PER_S)
+
+
 def time_of(record: Record) -> str:
     """When a record was captured; without a date, how long after its boot."""
     if record.wall_ns:
-        return format_ns(record.wall_ns // NS_PER_S * NS_PER_S)
+        return to_the_second(record.wall_ns)
     return f"boot {record.boot_id.hex()[:6]} + {record.monotonic_ns // NS_PER_S} s"
 
 
