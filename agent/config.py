@@ -6,7 +6,7 @@ docs/config.md explains every key. No secret stands in it: the private key lies 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -198,6 +198,8 @@ def read_agent_config(path: Path) -> AgentConfig:
     """Read an agent's configuration. Paths in it are relative to its folder. Raises ConfigError."""
     place = Place(path)
     sections = from_table(_Sections, read_toml(path), place)
+    if sections.metrics is not None:
+        _check_metrics_file(sections.metrics.file, (path, sections.key.file, sections.journal.path), place.inner("metrics"))
     return AgentConfig(
         device=sections.device,
         ledger=sections.ledger,
@@ -234,6 +236,12 @@ def _read_drivers(tables: Table, place: Place) -> Mapping[str, DriverConfig]:
             raise WrongValue(str(place.file), place.section, role, f"a table [driver.{role}]", repr(table))
         drivers[role] = from_table(DriverConfig, table, place.inner(role))
     return MappingProxyType(drivers)
+
+
+def _check_metrics_file(file: Path, others: Iterable[Path], place: Place) -> None:
+    """It is replaced as a whole, and taken away at the end: that must not hit the key. Raises WrongValue."""
+    if file.resolve() in [other.resolve() for other in others]:
+        raise WrongValue(str(place.file), place.section, "file", "a file of its own", repr(str(file)))
 
 
 def _is_node_url(url: str) -> bool:

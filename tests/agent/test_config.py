@@ -99,6 +99,21 @@ def changed(old: str, new: str) -> str:
         (SMALLEST + "[trade]\nlead_s = true\n", WrongValue, "[trade] lead_s: expected a whole number from 5 to 600, got True"),
         (SMALLEST + "[trade]\nlead_s = 30.0\n", WrongValue, "[trade] lead_s: expected a whole number from 5 to 600, got 30.0"),
         (SMALLEST + "[trade]\nlead_s = 9\n", WrongSection, "[trade]: spread_s 10 is not below lead_s 9, so orders could"),
+        (
+            SMALLEST + "[metrics]\nfile = 'device.key'\n",
+            WrongValue,
+            "[metrics] file: expected a file of its own, got ",
+        ),
+        (
+            SMALLEST + "[metrics]\nfile = 'x/../agent.toml'\n",
+            WrongValue,
+            "[metrics] file: expected a file of its own",
+        ),
+        (
+            SMALLEST + "[metrics]\nfile = '/var/lib/homewatt/journal.db'\n",
+            WrongValue,
+            "[metrics] file: expected a file of its own, got '/var/lib/homewatt/journal.db'",
+        ),
         (SMALLEST + "[metrics]\nevery_s = 15\n", MissingKey, "[metrics] file: missing; expected a path"),
         (
             SMALLEST + "[metrics]\nfile = 'a.prom'\nevery_s = 4\n",
