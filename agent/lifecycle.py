@@ -152,11 +152,13 @@ class Agent:
         """Put the parts together, with what the journal remembers."""
         clock, status, timetable = self._clock, self.status, self.timetable
         kind, duration_s = self.config.device.kind, timetable.duration_s
-        anchors = await read_anchors(journal)
-        self.time.restore(int(journal.values.get(TIME_FLOOR, b"0")), anchors)
+        self._keeper = keeper = Keeper(journal, clock, status)
+        anchors = await read_anchors(keeper)
+        with journal.must_make_sense():
+            floor_ns = int(journal.values.get(TIME_FLOOR, b"0"))
+        self.time.restore(floor_ns, anchors)
         self.time.on_move = self._time_moved
         self._link = link = Link(self.client, clock, status, self.time)
-        self._keeper = keeper = Keeper(journal, clock, status)
         request = request_path(self.config.journal.path)
         self._timing = Timing(self.time, keeper, self.explanations, request, lambda: link.hear_time(self._header_clock))
         is_fresh = STANDING not in journal.values
@@ -167,7 +169,8 @@ class Agent:
             keeper, link, self.device_id, registration, clock, Pace(self.config.ledger.drain_per_s), self._back_online
         )
         noticer = Noticer(keeper, sealer, timetable, clock, self.time, status, forwarder.kick)
-        self._damage = damage = Damage(journal, self.config.journal, public_key, sealer, clock, status, self._repaired)
+        with journal.must_make_sense():
+            self._damage = damage = Damage(journal, self.config.journal, public_key, sealer, clock, status, self._repaired)
         own, unsettled = OwnOrders(), Unsettled(duration_s)
         if kind is Kind.UTILITY:
             source = self._drivers.get(PRICES)
@@ -193,13 +196,15 @@ class Agent:
             return
         appliance = appliance_of(kind, self._drivers, self._rules, self.config.strategy.name == "passive")
         meter_state = journal.values.get(METER_STATE)
-        meter = SlotMeter(duration_s, None if meter_state is None else MeterState.decode(meter_state))
+        with journal.must_make_sense():
+            meter = SlotMeter(duration_s, None if meter_state is None else MeterState.decode(meter_state))
         feeder = Feeder(meter, duration_s)
         redating = Redating(feeder, self.time)
         observer = Observer(appliance, clock, status, feeder, self.time, redating, duration_s)
-        await restore(journal, observer, own, unsettled)
+        await restore(keeper, observer, own, unsettled)
         damage.watch(observer)
-        redating.restore(journal.values.get(UNDATED_AFTER), journal.found_seq, anchors, observer.measured_until_ns)
+        with journal.must_make_sense():
+            redating.restore(journal.values.get(UNDATED_AFTER), journal.found_seq, anchors, observer.measured_until_ns)
         self._recorder = recorder = Recorder(
             observer,
             keeper,

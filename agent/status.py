@@ -34,6 +34,8 @@ class Trouble(StrEnum):
     JOURNAL = "journal cannot write"
     JOURNAL_LOST = "journal begun afresh"
     """The journal was damaged and set aside; stands until the damaged file is taken away and the agent started again."""
+    RECORDS = "records not understood"
+    """Some are of a form that this version does not know: they stay as they are, and nothing is done upon them."""
     REGISTRY = "not as registered"
     """The ledger's parameters or its record of this device contradict the configuration: no trading."""
 

@@ -15,6 +15,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final, Protocol
 
+from storeforward.database import damage_if_meaningless
 from storeforward.gaps import Gap, Kept, Why, digest_of, merged, runs_of
 from storeforward.items import LAST_OPEN, ItemState
 from storeforward.records import NewRecord, Record, Stream, record_hash
@@ -152,11 +153,12 @@ class Evictor:
         return None
 
     def join_gaps(self) -> Eviction | None:
-        """Let many gaps of one level become one. None: there are not so many."""
+        """Let many gaps of one level become one. None: there are not so many. Raises Damage for one that was altered."""
         levels: dict[int, list[tuple[int, bytes, Gap]]] = {}
         query = "SELECT seq, data FROM all_records WHERE stream = ? ORDER BY seq"
         for seq, data in self._connection.execute(query, (Stream.GAP,)):
-            gap = Gap.decode(Record.decode(data).body)
+            with damage_if_meaningless():
+                gap = Gap.decode(Record.decode(data).body)
             levels.setdefault(gap.level, []).append((seq, record_hash(data), gap))
         for _, gaps in sorted(levels.items()):
             if len(gaps) >= GAPS_TO_ONE:

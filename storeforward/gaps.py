@@ -25,6 +25,7 @@ import msgpack
 from storeforward.records import Stream
 
 _FORMAT: Final = 1
+"""Another format comes with another number of the schema: code that does not know it must not open the file."""
 
 Runs = tuple[tuple[int, int], ...]
 """Sequence numbers: (first, last) of each run of consecutive ones, ascending, with something between any two."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from typing import Final, NoReturn, TypeVar
 from agent.vocabulary import Clock, Sign
 from storeforward import database
 from storeforward.changes import Applied, Changes
-from storeforward.errors import JournalClosed
+from storeforward.errors import JournalClosed, JournalDamaged
 from storeforward.eviction import Summaries
 from storeforward.files import locked
 from storeforward.loading import Loaded, load
@@ -106,6 +106,13 @@ class Journal:
         """Small named values, as they stand on the disk. Set through `Changes.values`."""
         return MappingProxyType(self._values)
 
+    @contextmanager
+    def must_make_sense(self) -> Iterator[None]:
+        """For whoever takes something for what it once stored here, a named value above all: bytes that mean nothing to it
+        (ValueError, TypeError) were changed on the disk. Raises JournalDamaged; the next start sets the file aside."""
+        with _in_use(self.path):
+            yield
+
     @property
     def disk_is_full(self) -> bool:
         """Whether only energy and orders are stored, for want of room on the disk. Changes with samples alone are refused."""
@@ -137,7 +144,10 @@ class Journal:
         return await self._turns.put(changes)
 
     async def read_records(self, stream: Stream, after_seq: int = 0, limit: int = 100) -> list[StoredRecord]:
-        """Records of a stream with sequence numbers above `after_seq`, in order. Raises StorageFailed."""
+        """Records of a stream with sequence numbers above `after_seq`, in order. What their bodies say is not looked at.
+
+        Raises StorageFailed: JournalDamaged for a record that is none any more.
+        """
         return await self._read(partial(database.read_records, stream=stream, after_seq=after_seq, limit=limit))
 
     async def all_records(self, stream: Stream, after_seq: int = 0) -> AsyncIterator[StoredRecord]:
@@ -158,8 +168,9 @@ class Journal:
         return await self._read(partial(self._writer.metrics, monotonic_ns=self._clock.monotonic_ns()))
 
     async def wait_broken(self) -> NoReturn:
-        """The journal is read through in the background. Wait until something in it is not as it was written; then raise
-        JournalDamaged. What can be stored is stored until it is closed: the next start sets the file aside and finds it there.
+        """Wait until somebody comes across something in the journal that is not as it was written, at the latest who reads it
+        through in the background; then raise JournalDamaged. What can be stored is stored until it is closed: the next start
+        sets the file aside and finds it there.
         """
         await self._turns.wait_broken()
 
@@ -181,7 +192,14 @@ class Journal:
         then: Callable[[asyncio.Future[Answer]], object] | None = None,
         /,
     ) -> asyncio.Future[Answer]:
-        return self._worker.run(partial(_guarded, self.path, job, self._connection), then)
+        answer = self._worker.run(partial(_guarded, self.path, job, self._connection), then)
+        answer.add_done_callback(self._heed)
+        return answer
+
+    def _heed(self, answer: asyncio.Future[Answer]) -> None:
+        """A journal that broke is one for all, whoever was the first to read it."""
+        if not answer.cancelled() and isinstance(error := answer.exception(), JournalDamaged):
+            self._turns.broke(error)
 
     async def _close(self) -> None:
         self._closed = True
@@ -190,7 +208,15 @@ class Journal:
 
 
 def _guarded(path: Path, job: Callable[[sqlite3.Connection], Answer], connection: sqlite3.Connection) -> Answer:
-    try:
+    with _in_use(path):
         return job(connection)
+
+
+@contextmanager
+def _in_use(path: Path) -> Iterator[None]:
+    """What goes wrong within the block, in the journal's words. Raises StorageFailed."""
+    try:
+        with database.damage_if_meaningless():
+            yield
     except sqlite3.Error as error:
         raise database.failure_in_use(path, error) from error

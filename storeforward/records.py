@@ -95,7 +95,9 @@ class Record:
         except (TypeError, msgpack.exceptions.UnpackException) as error:
             raise ValueError(f"not a record: {error}") from error
         record = cls(device, boot_id, seq, monotonic_ns, wall_ns, Stream(stream), body, previous, samples)
-        if version != VERSION or record.encode() != data:
+        numbers, parts = (seq, monotonic_ns, wall_ns), (device, boot_id, body, previous, samples)
+        are_whole = all(type(number) is int for number in numbers) and all(type(part) is bytes for part in parts)
+        if version != VERSION or not are_whole or record.encode() != data:
             raise ValueError("not the encoding of a record")
         return record
 

@@ -18,7 +18,7 @@ from agent.vocabulary import Sign
 from storeforward.bounds import HIGH_PERMILLE, LOW_PERMILLE, Bounds
 from storeforward.changes import Applied, Changes
 from storeforward.database import failure_in_use
-from storeforward.errors import JournalFull, StorageFailed
+from storeforward.errors import JournalDamaged, JournalFull, StorageFailed
 from storeforward.eviction import Eviction, Evictor, Now, Summaries
 from storeforward.items import LAST_OPEN, Item
 from storeforward.itemtable import ItemTable, Moved, Renewed
@@ -109,8 +109,11 @@ class Writer:
         for _ in range(STEPS_FOR_ROOM):
             if not _took_none(outcomes) or not self._may_make_room():
                 break
-            if not self.evict(requests[-1].monotonic_ns):
-                break
+            try:
+                if not self.evict(requests[-1].monotonic_ns):
+                    break
+            except JournalDamaged as error:
+                return [error] * len(requests)
             outcomes = self._write(requests)
         return outcomes
 
@@ -146,11 +149,16 @@ class Writer:
             self._connection.close()
 
     def evict(self, monotonic_ns: int) -> bool:
-        """Take a step of eviction, where one is due. Whether one was taken, so that it is worth asking again."""
+        """Take a step of eviction, where one is due. Whether one was taken, so that it is worth asking again.
+
+        Raises JournalDamaged.
+        """
         self._now = replace(self._now, monotonic_ns=monotonic_ns)
         try:
             with self._transaction():
                 done = self._evict()
+        except JournalDamaged:
+            raise
         except StorageFailed as error:
             _log.warning("journal %s: eviction failed: %s", self._path, error)
             self.bounds.spent()

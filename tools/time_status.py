@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from agent.clock import NS_PER_S
 from agent.config import AgentConfig
@@ -24,8 +25,10 @@ from storeforward.database import read_all, read_values
 from storeforward.files import is_locked
 from storeforward.records import Record, Stream
 from storeforward.timekeeping import Anchor, Dating
-from tools.console import ExitCode, emit
+from tools.console import CommandError, ExitCode, emit
 from tools.journal.words import to_the_second
+
+Found = TypeVar("Found")
 
 SHOWN: Final = 5
 """Anchors and mishaps that are shown, the newest."""
@@ -54,8 +57,12 @@ class Report:
 
 
 def show_status(config: AgentConfig, connection: sqlite3.Connection, as_json: bool) -> int:
-    """Print it; the exit code tells whether the time is known."""
-    report = _report(config, connection)
+    """Print it; the exit code tells whether the time is known. Raises CommandError for a journal that was altered."""
+    try:
+        report = _report(config, connection)
+    except ValueError as error:
+        cause = f"{config.journal.path}: {error}"
+        raise CommandError(ExitCode.IDENTITY, cause, "homewatt journal verify says what is wrong") from error
     emit(_as_data(report), "\n".join(_as_lines(report)), as_json)
     return ExitCode.OK if report.time.is_anchored else ExitCode.PRECONDITION
 
@@ -63,12 +70,12 @@ def show_status(config: AgentConfig, connection: sqlite3.Connection, as_json: bo
 def _report(config: AgentConfig, connection: sqlite3.Connection) -> Report:
     """What an agent on this machine believes now, from what the journal knows and what the kernel says."""
     values, boot_id = read_values(connection), boot_id_of_machine()
-    anchors = tuple(Anchor.decode(record.body) for record in _records(connection, Stream.ANCHOR))
+    anchors = tuple(_understood(Anchor.decode, _records(connection, Stream.ANCHOR)))
     clock = DeviceClock(KernelTime(is_trusted=config.time.system_clock == "always"))
     ledger = LedgerTime(boot_id, config.ledger.heartbeat_s, config.ledger.drift_s)
     time = TimeKeeper(clock, Status(config.device.name), boot_id, ledger, BUILT_AFTER_NS)
     time.restore(int(values.get(TIME_FLOOR, b"0")), anchors)
-    events = (decode_event(record.body) for record in _records(connection, Stream.EVENT))
+    events = _understood(decode_event, _records(connection, Stream.EVENT))
     mishaps = [text for what, text in events if what == Deed.METER]
     return Report(
         time,
@@ -103,6 +110,13 @@ def _waiting(
 
 def _records(connection: sqlite3.Connection, stream: Stream, after_seq: int = 0) -> Iterator[Record]:
     return (stored.record for stored in read_all(connection, after_seq, stream))
+
+
+def _understood(decode: Callable[[bytes], Found], records: Iterable[Record]) -> Iterator[Found]:
+    """What records say; those of a form that only another version knows are left out, as the agent does."""
+    for record in records:
+        with suppress(ValueError):
+            yield decode(record.body)
 
 
 def _as_data(report: Report) -> dict[str, object]:

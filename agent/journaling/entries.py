@@ -27,8 +27,8 @@ def energy(slot: SlotEnergy, taken_ns: int | None) -> NewRecord:
 
 
 def decode_energy(body: bytes) -> SlotEnergy:
-    """What `energy` wrote."""
-    return SlotEnergy(*msgpack.unpackb(body))
+    """What `energy` wrote. Raises ValueError for other bytes."""
+    return SlotEnergy(*_integers(body, "slot's energy", len(SlotEnergy.__slots__)))
 
 
 def sample(reading: Reading, taken_ns: int) -> NewRecord:
@@ -44,13 +44,7 @@ def undated_sample(reading: Reading, monotonic_ns: int) -> NewRecord:
 
 def decode_sample(body: bytes) -> Reading:
     """What `sample` wrote. Raises ValueError for other bytes."""
-    try:
-        values = msgpack.unpackb(body)
-        if not all(isinstance(value, int) for value in values):
-            raise ValueError(f"no sample: {values}")
-        return Reading(*values)
-    except (TypeError, msgpack.exceptions.UnpackException) as error:
-        raise ValueError(f"no sample: {error}") from error
+    return Reading(*_integers(body, "sample", len(Reading.__slots__)))
 
 
 def order(payload: bytes, taken_ns: int) -> NewRecord:
@@ -80,6 +74,17 @@ def decode_event(body: bytes) -> tuple[str, str]:
 def anchor(told: Anchor, taken_ns: int | None) -> NewRecord:
     """An anchor of time, as it encodes itself; captured at the end of its span."""
     return NewRecord(Stream.ANCHOR, taken_ns, told.encode(), told.after_ns)
+
+
+def _integers(body: bytes, what: str, count: int) -> list[int]:
+    """The integers that a body consists of. Raises ValueError for anything else."""
+    try:
+        values = msgpack.unpackb(body)
+    except (TypeError, ValueError, msgpack.exceptions.UnpackException) as error:
+        raise ValueError(f"no {what}: {error}") from error
+    if not isinstance(values, list) or len(values) != count or not all(type(value) is int for value in values):
+        raise ValueError(f"no {what}: {values!r:.80}")
+    return values
 
 
 def _record(stream: Stream, taken_ns: int | None, body: Sequence[object]) -> NewRecord:

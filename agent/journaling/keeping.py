@@ -7,8 +7,9 @@ process dies before, the item is sent once more, which the ledger counts once.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from agent.clock import now_s
 from agent.status import Status, Trouble
@@ -17,10 +18,11 @@ from storeforward.changes import Applied, Changes
 from storeforward.errors import AlreadyDecided, JournalDamaged, StorageFailed
 from storeforward.items import Item, Mark, NewItem
 from storeforward.journal import Journal
-from storeforward.records import NewRecord
+from storeforward.records import NewRecord, StoredRecord, Stream
 from storeforward.reserve import REFUSED as DISK_FULL
 
 Values = Sequence[tuple[str, bytes | None]]
+Found = TypeVar("Found")
 
 
 class Keeper:
@@ -32,6 +34,7 @@ class Keeper:
         self._status = status
         self._riding: list[Mark] = []
         self._boarded: set[int] = set()
+        self._unknown: dict[Stream, str] = {}
 
     @property
     def journal(self) -> Journal:
@@ -83,6 +86,23 @@ class Keeper:
             except AlreadyDecided:
                 pass  # proven while it was on its way a second time
         return await self._journal.apply(changes)
+
+    def understood(self, stored: StoredRecord, decode: Callable[[bytes], Found]) -> Found | None:
+        """What the body of a record says; None for one that `decode` does not know (ValueError), which the status says.
+
+        Another version of this software may have written it. If it was the disk, whoever reads the journal through finds it.
+        """
+        try:
+            return decode(stored.record.body)
+        except ValueError as error:
+            stream = stored.record.stream
+            self._unknown.setdefault(stream, f"{stream.name.lower()} from record {stored.record.seq} on ({error})")
+            cause = (
+                f"{self._journal.path}: left out: {', '.join(self._unknown.values())}."
+                " Next: run the version that wrote them; homewatt journal verify says whether they are whole"
+            )
+            self._status.set(Trouble.RECORDS, cause, now_s(self._clock))
+            return None
 
     async def due(self, limit: int) -> list[Item]:
         """What is to be handed in now; nothing where the disk cannot be read."""

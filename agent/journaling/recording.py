@@ -26,7 +26,7 @@ from agent.vocabulary import Clock, SlotEnergy
 from lightclient.messages import OpenReading
 from lightclient.rfc3339 import format_ns
 from storeforward.boots import Between
-from storeforward.errors import StorageFailed
+from storeforward.errors import JournalDamaged, StorageFailed
 from storeforward.items import NewItem, Priority
 from storeforward.records import NewRecord
 
@@ -139,7 +139,9 @@ class Recorder:
             if not (redating.is_pending and self._time.is_anchored) or self._waiting:
                 return
             try:
-                self._observer.take(await redating.step(self._keeper.journal))
+                self._observer.take(await redating.step(self._keeper))
+            except JournalDamaged:
+                raise
             except StorageFailed as error:
                 self._status.set(Trouble.JOURNAL, str(error), now_s(self._clock))
                 return

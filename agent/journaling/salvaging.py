@@ -68,6 +68,8 @@ class TakenBack:
     dead_letters: int = 0
     doubtful: int = 0
     """Open items whose transaction is not signed by this device."""
+    unknown: int = 0
+    """Slot energies of a form that this version does not know. Their records are kept; they are not reported again."""
     highest_number: int = 0
     energies: deque[SlotEnergy] = field(default_factory=lambda: deque(maxlen=HISTORY_SLOTS))
     """The newest slots, ascending."""
@@ -87,6 +89,8 @@ class TakenBack:
             parts.append(f"orders that waited, not sent again: {self.orders}")
         if self.doubtful or found.doubtful:
             parts.append(f"unproven: {self.doubtful + found.doubtful}")
+        if self.unknown:
+            parts.append(f"slot energies that this version does not understand: {self.unknown}")
         return ", ".join(parts)
 
 
@@ -148,7 +152,11 @@ def _take_item(item: Item, sealer: Sealer, verify: Verify, waiting: dict[bytes, 
 def _take_energy(old: SalvagedRecord, sealer: Sealer, waiting: dict[bytes, NewItem], taken: TakenBack, *, is_new: bool) -> None:
     """A slot goes into the history; where its item is gone with its page, and nothing says that the slot was proven, it is
     reported again. A record without a date was never reported."""
-    slot = entries.decode_energy(old.record.body)
+    try:
+        slot = entries.decode_energy(old.record.body)
+    except ValueError:
+        taken.unknown += 1
+        return
     taken.energies.append(slot)
     if is_new and old.proven_height is None and old.record.wall_ns:
         reference = record_hash(old.data)

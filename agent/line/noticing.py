@@ -58,7 +58,11 @@ class Told:
 
     @classmethod
     def decode(cls, value: bytes) -> Self:
-        return cls(*msgpack.unpackb(value))
+        """Raises ValueError, TypeError for bytes that `encode` did not make."""
+        told = cls(*msgpack.unpackb(value))
+        if not all(type(number) is int for number in astuple(told)):
+            raise ValueError(f"not what notices have told: {told}")
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +128,10 @@ class Noticer:
         if not self._time.is_anchored or self._keeper.only_needed:
             return False
         edge_s = self._timetable.slot_of(now_s(self._clock))
-        value = self._keeper.journal.values.get(NOTICED)
-        told = None if value is None else Told.decode(value)
+        journal = self._keeper.journal
+        value = journal.values.get(NOTICED)
+        with journal.must_make_sense():
+            told = None if value is None else Told.decode(value)
         if told is None or edge_s < told.edge_s:
             await self._begin(told, edge_s)
             return False
@@ -151,13 +157,12 @@ class Noticer:
             gaps = await journal.read_records(Stream.GAP, limit=MOST_GAPS)
             if list(map(_seq, gaps)) != list(map(_seq, before)):
                 return None  # what went while the events were read may be counted twice or not at all: at the next edge
-            return find_news(told, events, newest, gaps)
+            with journal.must_make_sense():  # the journal has read all gaps before, or written them itself
+                return find_news(told, events, newest, gaps)
         except JournalDamaged:
             raise
         except StorageFailed as error:
             self._status.set(Trouble.JOURNAL, str(error), now_s(self._clock))
-        except ValueError:
-            pass  # a record that was altered: the journal finds it by itself when it is read through, and says so
         return None
 
     async def _store(self, told: Told, news: News, edge_s: int) -> bool:

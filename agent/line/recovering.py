@@ -11,6 +11,7 @@ from typing import Final
 
 from agent.clock import NS_PER_S
 from agent.journaling import entries
+from agent.journaling.keeping import Keeper
 from agent.journaling.recording import HISTORY_FROM, UNSETTLED
 from agent.line.damage import Damage
 from agent.line.link import Link
@@ -36,14 +37,17 @@ LOOK_BACK_S: Final = 86_400
 SLOTS_PER_LOOK: Final = 16
 
 
-async def restore(journal: Journal, observer: Observer, own: OwnOrders, unsettled: Unsettled) -> None:
-    """What the journal knows: the own orders, the slots that wait for settlement, the own history."""
-    values = journal.values
-    own.restore(values.get(STANDING, b"\x90"))
-    unsettled.restore(values.get(UNSETTLED, b"\x90"))
-    after_seq = int(values.get(HISTORY_FROM, b"0"))
+async def restore(keeper: Keeper, observer: Observer, own: OwnOrders, unsettled: Unsettled) -> None:
+    """What the journal knows: the own orders, the slots that wait for settlement, the own history. Raises StorageFailed."""
+    journal = keeper.journal
+    with journal.must_make_sense():
+        own.restore(journal.values.get(STANDING, b"\x90"))
+        unsettled.restore(journal.values.get(UNSETTLED, b"\x90"))
+        after_seq = int(journal.values.get(HISTORY_FROM, b"0"))
     async for stored in journal.all_records(Stream.ENERGY, after_seq):
-        observer.history.append(entries.decode_energy(stored.record.body))
+        slot = keeper.understood(stored, entries.decode_energy)
+        if slot is not None:
+            observer.history.append(slot)
 
 
 class Recovery:

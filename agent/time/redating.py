@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from agent.journaling.entries import decode_sample
+from agent.journaling.keeping import Keeper
 from agent.time.feeding import Fed, Feeder
 from agent.time.keeping import TimeKeeper
 from storeforward.boots import Between, Boot, starts
-from storeforward.journal import Journal
 from storeforward.records import Record, StoredRecord, Stream
 from storeforward.timekeeping import Anchor, Dating
 
@@ -77,23 +77,23 @@ class Redating:
         """What to store of this, with whatever `step` found."""
         return UNDATED_AFTER, None if self._after_seq is None else str(self._after_seq).encode()
 
-    async def step(self, journal: Journal) -> list[Fed | NeverDated]:
+    async def step(self, keeper: Keeper) -> list[Fed | NeverDated]:
         """Date the next samples that wait; only while the boot that runs has a date. Raises StorageFailed.
 
         The caller feeds and stores nothing meanwhile, so that the samples stay in their order.
         """
         if self._after_seq is None:
             return []
-        page = await journal.read_records(Stream.SAMPLE, self._after_seq, PAGE)
+        page = await keeper.journal.read_records(Stream.SAMPLE, self._after_seq, PAGE)
         datings = self._datings()
-        found: list[Fed | NeverDated] = [event for stored in page for event in self._take(stored, datings)]
+        found: list[Fed | NeverDated] = [event for stored in page for event in self._take(stored, datings, keeper)]
         if len(page) == PAGE:
             self._after_seq = page[-1].record.seq
             return found
         self._after_seq = None
         return [*found, *self._never_dated()]
 
-    def _take(self, stored: StoredRecord, datings: Mapping[bytes, Dating]) -> list[Fed]:
+    def _take(self, stored: StoredRecord, datings: Mapping[bytes, Dating], keeper: Keeper) -> list[Fed]:
         record = stored.record
         self._note_boot(record)
         if record.wall_ns:
@@ -103,7 +103,8 @@ class Redating:
         if dated is None:
             self._without[record.boot_id] += 1
             return []
-        return self._feeder.feed(decode_sample(record.body), dated)
+        reading = keeper.understood(stored, decode_sample)
+        return [] if reading is None else self._feeder.feed(reading, dated)
 
     def _datings(self) -> dict[bytes, Dating]:
         return {**self._earlier, self._time.boot_id: self._time.dating}
@@ -129,6 +130,7 @@ class Redating:
         return found
 
 
-async def read_anchors(journal: Journal) -> list[Anchor]:
+async def read_anchors(keeper: Keeper) -> list[Anchor]:
     """All anchors of time in a journal, in order. Raises StorageFailed."""
-    return [Anchor.decode(stored.record.body) async for stored in journal.all_records(Stream.ANCHOR)]
+    found = [keeper.understood(stored, Anchor.decode) async for stored in keeper.journal.all_records(Stream.ANCHOR)]
+    return [anchor for anchor in found if anchor is not None]

@@ -16,7 +16,7 @@ from lightclient.messages import CancelOrder, Message, Notice, OpenReading
 from storeforward.changes import Changes
 from storeforward.items import Item, ItemState, Mark, NewItem, Priority
 from storeforward.journal import Journal
-from storeforward.records import Stream
+from storeforward.records import NewRecord, Stream
 from storeforward.signatures import verifier
 from tests.storeforward.kit import DEVICE, KEY, START_S, opened, record, run
 from tools.society.keys import seeded_key
@@ -94,6 +94,14 @@ def test_done_twice_it_changes_nothing_more(tmp_path: Path) -> None:
 def test_a_slot_whose_item_is_lost_is_reported_unless_it_was_never_dated(tmp_path: Path) -> None:
     _, items, _, _, _ = salvaged(tmp_path, [reading(1, item=False), reading(2, item=False, dated=False)])
     assert [item.slot_s for item in items] == [slot(1).slot_s]
+
+
+def test_an_energy_that_this_version_does_not_understand_is_kept_and_not_reported(tmp_path: Path) -> None:
+    later = Changes((NewRecord(Stream.ENERGY, START_S * 10**9, b"\x91\x02"),))
+    taken, items, _, _, _ = salvaged(tmp_path, [reading(1), later, reading(2, item=False)])
+    assert [item.slot_s for item in items] == [slot(1).slot_s, slot(2).slot_s]
+    assert (taken.kept, taken.unknown, list(taken.energies)) == (3, 1, [slot(1), slot(2)])
+    assert "slot energies that this version does not understand: 1" in taken.text
 
 
 def test_orders_are_not_sent_again_and_their_numbers_not_used_again(tmp_path: Path) -> None:

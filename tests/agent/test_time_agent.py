@@ -41,7 +41,7 @@ def test_a_machine_without_a_clock_learns_the_time_from_the_ledger_and_trades(tm
         await society.until(0, after_s=-SLOT_S + 120)
         assert home.time.is_anchored
         assert abs(home.time.clock.now_ns() - society.clock.now_ns()) <= 10 * 10**9
-        assert {anchor.source for anchor in await read_anchors(home.journal)} == {Source.LEDGER}
+        assert {anchor.source for anchor in await read_anchors(home._keeper)} == {Source.LEDGER}
         await society.until(3.5)
         assert home.status.snapshot() == {}
         assert home.messages_sent > 0

@@ -78,6 +78,7 @@ class Device:
     recorder: Recorder
     timing: Timing
     journal: Journal
+    keeper: Keeper
     status: Status
     explanations: Explanations
 
@@ -114,7 +115,8 @@ async def started(
     time = time_keeper(device_clock, status, boot_id)
     opening = Journal.open(path, device=bytes(20), sign=KEY.sign, clock=device_clock, boot_id=boot_id)
     async with opening as journal:
-        anchors = await read_anchors(journal)
+        keeper = Keeper(journal, device_clock, status)
+        anchors = await read_anchors(keeper)
         time.restore(int(journal.values.get(TIME_FLOOR, b"0")), anchors)
         state = journal.values.get(METER_STATE)
         feeder = Feeder(SlotMeter(D, None if state is None else MeterState.decode(state)), D)
@@ -124,7 +126,6 @@ async def started(
         slots = await journal.read_records(Stream.ENERGY, limit=10_000)
         observer.history.extend(entries.decode_energy(stored.record.body) for stored in slots)
         redating.restore(journal.values.get(UNDATED_AFTER), journal.found_seq, anchors, observer.measured_until_ns)
-        keeper = Keeper(journal, device_clock, status)
         sealer = Sealer("kit", bytes(20), KEY.sign)
         noticer = Noticer(keeper, sealer, Timetable(D, 60), device_clock, time, status, lambda: None)
         recorder = Recorder(
@@ -145,7 +146,7 @@ async def started(
             return False
 
         timing = Timing(time, keeper, explanations, request_path(path), no_ledger)
-        yield Device(clock, time, observer, recorder, timing, journal, status, explanations)
+        yield Device(clock, time, observer, recorder, timing, journal, keeper, status, explanations)
 
 
 def play(main: Callable[[Clock], Coroutine[Any, Any, None]], start_s: int = T0 - 17) -> None:
@@ -413,7 +414,7 @@ def test_a_request_of_an_earlier_boot_says_nothing(tmp_path: Path) -> None:
             await asyncio.sleep(10)
             assert device.time.is_anchored
             assert not request_path(path).exists()
-            assert [anchor.source.name for anchor in await read_anchors(device.journal)] == ["OPERATOR"]
+            assert [anchor.source.name for anchor in await read_anchors(device.keeper)] == ["OPERATOR"]
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 

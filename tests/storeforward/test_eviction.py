@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from agent.vocabulary import Reading
 from storeforward.bounds import HIGH_PERMILLE
 from storeforward.chain import Whole
 from storeforward.changes import Changes
-from storeforward.errors import JournalFull
+from storeforward.errors import JournalDamaged, JournalFull
 from storeforward.eviction import LEAST_MEANS, LEAST_SAMPLES
 from storeforward.gaps import Gap, Kept, Why
 from storeforward.items import ItemState, Mark, NewItem, Priority
@@ -279,6 +280,32 @@ def test_many_gaps_become_one_and_still_explain_everything(tmp_path: Path) -> No
         async with opened(tmp_path / "journal.db", clock, SMALL) as journal:
             again = await journal.metrics()
             assert (again.kept, again.evicted) == (metrics.kept, metrics.evicted)
+
+    run(main)
+
+
+def test_a_gap_that_the_disk_changed_breaks_the_journal_when_it_is_to_become_one_with_others(tmp_path: Path) -> None:
+    """And not the eviction alone, again and again."""
+
+    async def main(clock: VirtualClock) -> None:
+        async with opened(tmp_path / "journal.db", clock, SMALL, summaries=MEANS) as journal:
+            waiting = asyncio.create_task(journal.wait_broken())
+            for page in range(20):
+                await journal.apply(samples(START_S + 500 * page, 500, 500 * page))
+                await settled(journal)
+            (oldest, *_) = await journal.read_records(Stream.GAP)
+            alter = f"UPDATE records SET data = x'00' WHERE seq = {oldest.record.seq}"
+            await journal._read(lambda connection: connection.execute(alter).rowcount)
+            for page in range(20, 110):
+                try:
+                    await journal.apply(samples(START_S + 500 * page, 500, 500 * page))
+                except JournalDamaged:  # at the bound nothing is stored any more without eviction
+                    break
+                await asyncio.sleep(1)
+            with pytest.raises(JournalDamaged, match="not a record"):
+                await asyncio.wait_for(waiting, 1)
+        async with opened(tmp_path / "journal.db", clock, SMALL) as journal:
+            assert journal.set_aside is not None
 
     run(main)
 

@@ -183,6 +183,26 @@ def test_what_the_disk_changed_is_found_and_the_next_start_sets_the_file_aside(
     run(main)
 
 
+def test_who_reads_what_the_disk_changed_hears_of_it_and_so_does_who_waits_for_it(tmp_path: Path) -> None:
+    async def main(clock: VirtualClock) -> None:
+        path = tmp_path / "journal.db"
+        await fill(path, clock)
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("UPDATE samples SET data = x'00' WHERE seq = 300")
+        async with opened(path, clock) as journal:
+            waiting = asyncio.create_task(journal.wait_broken())
+            for _ in range(2):
+                with pytest.raises(JournalDamaged, match="not a record"):
+                    await journal.read_records(Stream.SAMPLE, limit=10_000)
+            with pytest.raises(JournalDamaged, match="not a record"):
+                await asyncio.wait_for(waiting, 1)
+            assert await journal.read_records(Stream.ENERGY), "the rest can be read"
+        async with opened(path, clock) as journal:
+            assert journal.set_aside == tmp_path / "journal.db.damaged-1"
+
+    run(main)
+
+
 def page_with(content: bytearray, text: bytes) -> int:
     return content.index(text) // 4096 * 4096
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from agent.time.system import Synchronisation, boot_id_of_machine
 from agent.vocabulary import Kind, Reading
 from lightclient.rfc3339 import format_ns
 from storeforward.changes import Changes
+from storeforward.records import NewRecord, Stream
 from storeforward.timekeeping import Anchor, Source
 from tools import cli
 from tools.configfile import agent_toml
@@ -131,6 +134,18 @@ def test_what_waits_for_a_date_and_what_did_not_settle_is_shown(home: Home) -> N
     said = home.time("status")
     assert "waiting:   10 samples of boot 000102 for a date; first one between nobody knows when and 2" in said
     assert "unsettled: The time was known to 14 s only" in said
+
+
+def test_what_another_version_wrote_is_left_out_and_what_the_disk_changed_is_named(home: Home) -> None:
+    unknown = [NewRecord(stream, None, b"\x91\x02") for stream in (Stream.ANCHOR, Stream.EVENT)]
+    home.store(boot_id_of_machine(), Changes((*unknown, entries.anchor(told(Source.OPERATOR), None))))
+    (anchor,) = home.status()["anchors"]
+    assert anchor["source"] == "operator"
+    with closing(sqlite3.connect(home.config.journal.path)) as connection, connection:
+        connection.execute("UPDATE records SET data = x'00' WHERE seq = 1")
+    said = home.time("status", code=ExitCode.IDENTITY)
+    assert "not a record" in said
+    assert "homewatt journal verify says what is wrong" in said
 
 
 def test_an_owner_may_vouch_for_the_machines_clock(

@@ -32,7 +32,7 @@ from lightclient.refusals import Refusal
 from lightclient.values import NoticeRecord, TariffRecord
 from lightclient.wire import decode_tx
 from storeforward.changes import Changes
-from storeforward.errors import DiskFailed
+from storeforward.errors import DiskFailed, JournalDamaged
 from storeforward.gaps import Gap, Kept, Why, digest_of, merged, runs_of
 from storeforward.items import Item, Mark, Priority
 from storeforward.items import ItemState as State
@@ -186,18 +186,31 @@ def test_what_the_disk_does_not_take_is_told_later(tmp_path: Path, monkeypatch: 
                 assert not await b.tell_at(4)
             assert "input/output error" in b.status.snapshot()[Trouble.JOURNAL].cause
 
-        async def is_garbled(*_: object, **__: object) -> None:
-            raise ValueError("not the encoding of a record")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(b.journal, "read_records", is_garbled)
-            assert not await b.tell_at(4), "whoever reads the journal through says so"
         with monkeypatch.context() as patch:
             patch.setattr(Journal, "disk_is_full", property(lambda _: True))
             assert not await b.tell_at(4)
         assert await b.items() == []
         assert await b.tell_at(4)
         assert [notice.events for notice in await b.notices()] == [5]
+
+    on_bench(tmp_path, test)
+
+
+def test_a_gap_that_the_disk_changed_breaks_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All gaps made sense when the journal was opened, or were written since."""
+
+    async def test(b: Bench) -> None:
+        await b.tell_at(0)
+        await b.journal.apply(events(1))
+        (stored,) = await every(b.journal, Stream.EVENT)
+        garbled = replace(stored, record=replace(stored.record, stream=Stream.GAP, body=b"\xc1"))
+
+        async def is_garbled(stream: Stream, *_: int, **__: int) -> list[StoredRecord]:
+            return [garbled] if stream is Stream.GAP else []
+
+        monkeypatch.setattr(b.journal, "read_records", is_garbled)
+        with pytest.raises(JournalDamaged):
+            await b.tell_at(4)
 
     on_bench(tmp_path, test)
 
