@@ -66,7 +66,9 @@ class Status:
         """End a trouble; nothing happens where it does not stand."""
         ended = self._troubles.pop(trouble, None)
         if ended is not None:
-            _log.warning("%s: no longer %s, after %d s", self._name, trouble, now_s - ended.since_s)
+            stood_s = now_s - ended.since_s
+            lasted = f"after {stood_s} s" if stood_s >= 0 else "and the clock was set back meanwhile"
+            _log.warning("%s: no longer %s, %s", self._name, trouble, lasted)
 
     def __contains__(self, trouble: Trouble) -> bool:
         return trouble in self._troubles

@@ -86,6 +86,8 @@ class Recorder:
         self._sampled_ns = -SAMPLE_EVERY_S * NS_PER_S
         self._has_begun = False
         self._waiting: deque[NewRecord] = deque(maxlen=MOST_WAITING)
+        self._unstored: list[SlotEnergy] = []
+        """Slots that the disk did not take."""
         self._history_seqs: deque[int] = deque(maxlen=observer.history.maxlen)
 
     def give_reason(self, deed: Deed, text: str, at_s: int) -> None:
@@ -106,7 +108,7 @@ class Recorder:
         is_undated = not self._observer.is_live and self._keep_undated()
         if is_edge or self._every_sample:
             self._keep_dated()
-        is_due = is_undated or self._observer.found or self._every_sample
+        is_due = is_undated or self._observer.found or self._unstored or self._every_sample
         if (is_edge or (is_due and self._clock.monotonic_ns() >= self._try_again_ns)) and not await self._store():
             return
         await self._date_samples()
@@ -150,16 +152,14 @@ class Recorder:
 
     async def _store(self) -> bool:
         """Store all that was found and waits, as one change; whether the disk took it."""
-        slots, events = self._split()
-        for event in events:
-            self._note(event)
+        slots = self._split()
         taken_ns = self._time.wall_ns()
         records = [entries.energy(slot, taken_ns) for slot in slots]
         items = [self._reading(slot, place) for place, slot in enumerate(slots)]
         waiting = () if self._keeper.only_needed else tuple(self._waiting)
         applied = await self._keeper.store([*records, *waiting], items, values=self._values(slots))
         if applied is None:
-            self._observer.found[:0] = slots  # for the next time
+            self._unstored[:0] = slots  # for the next time
             self._try_again_ns = self._clock.monotonic_ns() + TRY_AGAIN_S * NS_PER_S
             return False
         for _ in waiting[: len(self._waiting)]:
@@ -168,26 +168,36 @@ class Recorder:
         if applied.records:
             self._observer.redating.stored(applied.records[-1].seq)
         if slots:
-            self._status.clear(Trouble.REGISTER, now_s(self._clock))
             self._reported()
         return True
 
     async def close(self) -> None:
         """Write down what waits, when the agent stops."""
-        if self._waiting or self._observer.found:
+        if self._waiting or self._observer.found or self._unstored:
             await self.write(is_edge=True)
 
-    def _split(self) -> tuple[list[SlotEnergy], list[Mishap]]:
-        """Take what the observer found: slots, and what went wrong."""
+    def _split(self) -> list[SlotEnergy]:
+        """Take what the observer found: note what went wrong, hand out the slots. What a whole slot has followed already is no
+        trouble any more. Of a boot that never learnt the time it is told last, though it lies before all slots."""
+        at_s = now_s(self._clock)
         slots: list[SlotEnergy] = []
-        events: list[Mishap] = []
+        trouble = ""
         for found in self._observer.found:
             if isinstance(found, SlotEnergy):
                 slots.append(found)
-            else:
-                events.append(found)
+                trouble = ""
+                continue
+            text = _in_words(found)
+            self.give_reason(Deed.METER, text, at_s)
+            if not (slots and isinstance(found, NeverDated)):
+                trouble = text
         self._observer.found.clear()
-        return slots, events
+        if trouble:
+            self._status.set(Trouble.REGISTER, trouble, at_s)
+        elif slots:
+            self._status.clear(Trouble.REGISTER, at_s)
+        slots[:0], self._unstored = self._unstored, []
+        return slots
 
     def _values(self, slots: list[SlotEnergy]) -> list[tuple[str, bytes | None]]:
         values: list[tuple[str, bytes | None]] = []
@@ -208,11 +218,6 @@ class Recorder:
         """The reading of a slot for the ledger, made around the hash of its record."""
         make = partial(self._sealer.seal_reading, slot)
         return NewItem(Priority.BILLING, OpenReading.KIND, slot.slot_s, 0, None, make, NEVER, record)
-
-    def _note(self, event: Mishap) -> None:
-        text, at_s = _in_words(event), now_s(self._clock)
-        self._status.set(Trouble.REGISTER, text, at_s)
-        self.give_reason(Deed.METER, text, at_s)
 
 
 def _in_words(event: Mishap) -> str:

@@ -41,6 +41,8 @@ _LEDGER_TROUBLES: Final = (
     Trouble.UNDER_ATTACK,
     Trouble.WRONG_TIME,
 )
+_BY_THE_CLOCK: Final = (Trouble.BEHIND, Trouble.EXPIRED)
+"""What was concluded from the own clock. A node that answers says nothing about it."""
 _SUSPECT: Final = (Fault.LIED, Fault.DUPLICATE)
 
 
@@ -96,7 +98,7 @@ class Link:
         try:
             await self._client.update()
         except StaleHeader:
-            self._answered()
+            self._answered(but=_BY_THE_CLOCK)
         except HeaderFromFuture as error:
             last = format_ns(error.now_ns)
             self._note(Trouble.EXPIRED, f"the ledger has gone on beyond {last}, until when what is trusted vouches for it")
@@ -105,7 +107,11 @@ class Link:
         finally:
             clock.is_in_doubt = False
             self._note_liars()
-        return self._client.verified is not None and self._hear(self._client.verified, before_ns)
+        is_new = self._client.verified is not None and self._hear(self._client.verified, before_ns)
+        if not self._time.is_anchored:  # the clock that they follow from is believed no more
+            for trouble in _BY_THE_CLOCK:
+                self._clear(trouble)
+        return is_new
 
     def _hear(self, header: Header, before_ns: int) -> bool:
         """Let the time keeper hear a header that was the newest one between `before_ns` and now; whether it was new to it."""
@@ -122,9 +128,9 @@ class Link:
         if isinstance(error, HeaderFromFuture | TrustExpired) or (isinstance(error, StaleHeader) and is_new):
             self._time.doubt()
 
-    def _answered(self) -> None:
+    def _answered(self, but: Sequence[Trouble] = ()) -> None:
         for trouble in _LEDGER_TROUBLES:
-            if trouble is not Trouble.WRONG_TIME:
+            if trouble is not Trouble.WRONG_TIME and trouble not in but:
                 self._clear(trouble)
 
     def _clear(self, trouble: Trouble) -> None:

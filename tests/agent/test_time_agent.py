@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import AsyncExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -54,13 +55,16 @@ def test_a_machine_without_a_clock_learns_the_time_from_the_ledger_and_trades(tm
 
 
 @pytest.mark.parametrize("off_s", [3_600, -3_600, 70 * 365 * 86_400])
-def test_a_synchronised_clock_that_the_ledger_contradicts_stops_trading_until_it_is_right(tmp_path: Path, off_s: int) -> None:
+def test_a_synchronised_clock_that_the_ledger_contradicts_stops_trading_until_it_is_right(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, off_s: int
+) -> None:
     async def test(society: Society, stack: AsyncExitStack) -> None:
         await society.start_all(stack, HOME)
         system = FakeSystem(society.clock, off_s=off_s)
         home = await stack.enter_async_context(society.agent(HOME, clock=DeviceClock(system)))
         society.start(home)
         await society.until(1)
+        assert set(home.status.snapshot()) == {Trouble.WRONG_TIME}, "what followed from the clock is not said any more"
         assert "the ledger and the system are" in home.status.snapshot()[Trouble.WRONG_TIME].cause
         assert home.messages_sent == 0
         assert home.time.floor_ns <= society.clock.now_ns()
@@ -71,8 +75,38 @@ def test_a_synchronised_clock_that_the_ledger_contradicts_stops_trading_until_it
         assert home.messages_sent > 0
         reported = [slot for slot in range(4) if society.reading(HOME, slot) is not None]
         assert reported == [0, 1, 2]
+        assert "after 0 s" not in caplog.text, "nothing flickers"
 
     play(small_scenario(slots=8), tmp_path, test)
+
+
+def test_a_ledger_that_stands_still_is_behind_without_a_break(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its node answers. Whether it is the clock that is wrong, the same old block does not tell."""
+
+    async def test(society: Society, stack: AsyncExitStack) -> None:
+        await society.start_all(stack, HOME)
+        home = await stack.enter_async_context(society.agent(HOME))
+        society.start(home)
+        await society.until(2.5)
+        kept: dict[str, bytes] = {}
+
+        def stands_still(request: bytes, answer: bytes) -> bytes:
+            message = json.loads(request)
+            if message["method"] not in ("commit", "status"):
+                return answer
+            first = kept.setdefault(message["method"] + str(message["params"]), answer)
+            return json.dumps({**json.loads(first), "id": message["id"]}).encode()
+
+        society.wires[HOME].bend = stands_still
+        await society.until(6.5)
+        assert set(home.status.snapshot()) == {Trouble.BEHIND}
+        assert caplog.text.count("home-01-base-load: behind: ") == 1
+        assert "no longer behind" not in caplog.text
+        society.wires[HOME].bend = lambda request, answer: answer
+        await society.until(9.5)
+        assert home.status.snapshot() == {}
+
+    play(small_scenario(), tmp_path, test)
 
 
 def test_a_jump_while_trading_neither_names_a_slot_nor_misses_one(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,17 +26,19 @@ from agent.journaling.keeping import Keeper
 from agent.journaling.recording import METER_STATE, Recorder
 from agent.line.noticing import Noticer
 from agent.line.sealing import Sealer
-from agent.metering import MeterState, SlotMeter
+from agent.metering import EdgesMissed, MeterState, SlotMeter
 from agent.observing import Observer
 from agent.status import Status, Trouble
 from agent.time.deviceclock import DeviceClock
-from agent.time.feeding import Feeder
+from agent.time.feeding import Fed, Feeder
 from agent.time.keeping import TIME_FLOOR, TimeKeeper
 from agent.time.operator import read_request, request_path, write_request
-from agent.time.redating import UNDATED_AFTER, Redating, read_anchors
+from agent.time.redating import UNDATED_AFTER, NeverDated, Redating, read_anchors
 from agent.time.running import Timing
 from agent.trade.timetable import Timetable
 from agent.vocabulary import Clock, Reading, SlotEnergy
+from storeforward.boots import Between
+from storeforward.errors import DiskFailed
 from storeforward.journal import Journal
 from storeforward.records import Stream
 from tests.agent.timekit import FakeSystem, time_keeper
@@ -395,6 +398,62 @@ def test_a_meter_that_is_reset_meanwhile_goes_on_where_it_was(tmp_path: Path) ->
             assert any("went back" in text for text in await device.said())
 
     play(main)
+
+
+def test_a_jump_that_a_whole_slot_has_followed_is_told_and_no_trouble(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """One that nothing has followed yet is a trouble until the next whole slot, whatever came before it."""
+    first, second = (SlotEnergy(T0 + place * D, 0, 0, 0, 0) for place in (0, 5))
+    jump = EdgesMissed(T0 + D, T0 + 5 * D)
+
+    async def main(clock: Clock) -> None:
+        async with started(tmp_path / "j.db", clock, FakeSystem(clock)) as device:
+
+            async def found(*events: Fed | NeverDated) -> bool:
+                """Let the recorder store what was found; whether there is a trouble then."""
+                device.observer.found += events
+                await device.recorder.write(is_edge=True)
+                return Trouble.REGISTER in device.status
+
+            never = NeverDated(bytes([7]) * 16, 3, Between(None, None))
+            with caplog.at_level(logging.WARNING):
+                assert not await found(jump, second)
+                assert not await found(second, never), "it was before all slots"
+                assert caplog.records == []
+                assert sum("not measured" in text for text in await device.said()) == 1
+                assert await found(first, jump)
+                assert await found()
+                assert not await found(second)
+                assert await found(never)
+                assert not await found(jump, first)
+
+    play(main, T0)
+
+
+def test_slots_that_the_disk_did_not_take_are_stored_later_and_end_no_trouble_that_came_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots = [SlotEnergy(T0 + place * D, 0, 0, 0, 0) for place in range(3)]
+
+    async def fails(*_: object) -> None:
+        raise DiskFailed(tmp_path, "input/output error")
+
+    async def main(clock: Clock) -> None:
+        async with started(tmp_path / "j.db", clock, FakeSystem(clock)) as device:
+            with monkeypatch.context() as patch:
+                patch.setattr(device.journal, "apply", fails)
+                for found in (slots[0], slots[1], EdgesMissed(T0 + 3 * D, T0 + 4 * D)):
+                    device.observer.found.append(found)
+                    await device.recorder.write(is_edge=True)
+            assert set(device.status.snapshot()) == {Trouble.REGISTER, Trouble.JOURNAL}
+            await device.recorder.write(is_edge=True)
+            assert await device.slots() == slots[:2]
+            assert set(device.status.snapshot()) == {Trouble.REGISTER}
+            device.observer.found.append(slots[2])
+            await device.recorder.write(is_edge=True)
+            assert await device.slots() == slots
+            assert device.status.snapshot() == {}
+
+    play(main, T0)
 
 
 def test_a_request_of_an_earlier_boot_says_nothing(tmp_path: Path) -> None:
