@@ -81,30 +81,43 @@ def test_a_synchronised_clock_that_the_ledger_contradicts_stops_trading_until_it
 
 
 def test_a_ledger_that_stands_still_is_behind_without_a_break(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Its node answers. Whether it is the clock that is wrong, the same old block does not tell."""
+    """Its nodes answer, and the block that they show is new to the agent. Whether the clock is wrong takes a second one."""
 
     async def test(society: Society, stack: AsyncExitStack) -> None:
         await society.start_all(stack, HOME)
         home = await stack.enter_async_context(society.agent(HOME))
         society.start(home)
-        await society.until(2.5)
-        kept: dict[str, bytes] = {}
+        newest: dict[str, bytes] = {}
 
-        def stands_still(request: bytes, answer: bytes) -> bytes:
+        def key(request: bytes) -> str:
             message = json.loads(request)
-            if message["method"] not in ("commit", "status"):
-                return answer
-            first = kept.setdefault(message["method"] + str(message["params"]), answer)
-            return json.dumps({**json.loads(first), "id": message["id"]}).encode()
+            return f"{message['method']} {message['params']}"
 
-        society.wires[HOME].bend = stands_still
-        await society.until(6.5)
+        def keep(request: bytes, answer: bytes) -> bytes:
+            if key(request) == "commit {}":
+                newest[key(request)] = answer
+            return answer
+
+        def stand_still(request: bytes, answer: bytes) -> bytes:
+            kept = newest.get(key(request))
+            return answer if kept is None else json.dumps({**json.loads(kept), "id": json.loads(request)["id"]}).encode()
+
+        await society.until(2.9)
+        society.wires[HOME].cut = True
+        society.wires["home-02-base-load"].bend = keep
+        await society.until(3.02)
+        society.wires["home-02-base-load"].bend = lambda request, answer: answer
+        assert newest
+        society.wires[HOME].bend = stand_still
+        await society.until(3.1)
+        society.wires[HOME].cut = False
+        await society.until(3.5)
         assert set(home.status.snapshot()) == {Trouble.BEHIND}
-        assert caplog.text.count("home-01-base-load: behind: ") == 1
-        assert "no longer behind" not in caplog.text
+        assert caplog.text.count(f"{HOME}: behind: ") == 1
         society.wires[HOME].bend = lambda request, answer: answer
-        await society.until(9.5)
+        await society.until(5.5)
         assert home.status.snapshot() == {}
+        assert caplog.text.count(f"{HOME}: no longer behind") == 1
 
     play(small_scenario(), tmp_path, test)
 
