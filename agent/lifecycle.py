@@ -16,7 +16,7 @@ from contextlib import AsyncExitStack
 from typing import Final, Self
 
 from agent.appliances.base import Drivers, MissingAbility
-from agent.appliances.table import RULES, appliance_of
+from agent.appliances.table import appliance_of, rules_of
 from agent.clock import NS_PER_S
 from agent.config import AgentConfig, read_rules
 from agent.control import Controller
@@ -98,7 +98,7 @@ class Agent:
         self._keystore = keystore
         self._drivers = drivers
         self._clock = DeviceClock.of(clock)
-        self._rules = read_rules(RULES[config.device.kind], config.strategy.rules, config.file)
+        self._rules = read_rules(rules_of(config.device.kind), config.strategy.rules, config.file)
         self._boot_id = boot_id_of_machine() if boot_id is None else boot_id
         ledger_time = LedgerTime(self._boot_id, config.ledger.heartbeat_s, config.ledger.drift_s)
         self.time = TimeKeeper(self._clock, self.status, self._boot_id, ledger_time, built_after_ns)

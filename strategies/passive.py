@@ -5,13 +5,17 @@ They use the snapshots of the trading strategies, so that a run switches from on
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from agent.vocabulary import Decision, Setpoint
-from strategies.battery import BatteryRules, BatterySnapshot
-from strategies.ev import EvRules, EvSnapshot
-from strategies.freezer import FreezerRules, FreezerSnapshot
 from strategies.view import MarketView, power_for
-from strategies.washer import WasherRules, WasherSnapshot
 from strategies.words import degrees, energy
+
+if TYPE_CHECKING:  # an agent loads the strategy of its own kind and no other
+    from strategies.battery import BatteryRules, BatterySnapshot
+    from strategies.ev import EvRules, EvSnapshot
+    from strategies.freezer import FreezerRules, FreezerSnapshot
+    from strategies.washer import WasherRules, WasherSnapshot
 
 
 def bid(market: MarketView) -> Decision:

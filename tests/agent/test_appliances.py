@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent.appliances.base import DEVICE, GRID, Appliance, MissingAbility, Seen
-from agent.appliances.table import RULES, appliance_of
+from agent.appliances.table import appliance_of, rules_of
 from agent.trade.market import NO_MARKET
 from agent.vocabulary import Clock, Kind, Setpoint, Tariff
 from drivers.abilities import Meter
@@ -54,7 +54,7 @@ def in_a_building(test: Test) -> None:
 
 
 def make(kind: Kind, house: SimulatedBuilding, is_passive: bool = False, **more: object) -> Appliance[Any]:
-    rules = OWNERS.get(kind) or RULES[kind]()
+    rules = OWNERS.get(kind) or rules_of(kind)()
     return appliance_of(kind, {DEVICE: house.open(str(kind)), **more}, rules, is_passive)
 
 
@@ -206,7 +206,8 @@ def test_only_meters_trade_nothing() -> None:
 
 
 def test_rules_of_every_kind_can_be_written_in_a_configuration() -> None:
-    for kind, rules in RULES.items():
+    for kind in Kind:
+        rules = rules_of(kind)
         usual = OWNERS.get(kind) or rules()
         assert rules(**asdict(usual) | ({"storage": usual.storage} if hasattr(usual, "storage") else {})) == usual
 
