@@ -15,7 +15,6 @@ KeyStoreError
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar
 
@@ -45,6 +44,8 @@ class UnknownKey(ConfigError):
     """A key that nobody reads."""
 
     def __init__(self, file: str, section: str, key: str, known: list[str]) -> None:
+        from difflib import get_close_matches  # only here: an agent that runs has no use for it
+
         near = get_close_matches(key, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known) or 'none'}"
         super().__init__(file, section, key, f"unknown; {hint}")
