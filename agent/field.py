@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from agent.config import AgentConfig
 from agent.keystore import FileKeyStore
 from agent.lifecycle import Agent
+from agent.memory import give_back, share_one_heap
 from agent.time.deviceclock import DeviceClock
 from agent.time.system import KernelTime
 from drivers.registry import open_driver
@@ -21,6 +22,7 @@ async def run_agent(config: AgentConfig, is_up: Callable[[], None]) -> None:
     `is_up` is called once all is open and the agent about to run.
     Raises ConfigError, KeyStoreError, JournalError, DriverMisconfigured, MissingAbility before anything runs.
     """
+    share_one_heap()
     clock = DeviceClock(KernelTime(is_trusted=config.time.system_clock == "always"))
     keystore = FileKeyStore.open(config.key.file)
     async with AsyncExitStack() as stack:
@@ -33,4 +35,5 @@ async def run_agent(config: AgentConfig, is_up: Callable[[], None]) -> None:
         agent = Agent(config, keystore=keystore, nodes=nodes, drivers=drivers, clock=clock, store=store)
         await stack.enter_async_context(agent)
         is_up()
+        give_back()
         await agent.run()
