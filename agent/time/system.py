@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -119,6 +120,6 @@ def ask_kernel() -> Synchronisation:
 def boot_id_of_machine() -> bytes:
     """Which boot of the machine this is, 16 bytes: within it the monotonic clock goes on, over restarts of the agent too."""
     try:
-        return bytes.fromhex(_BOOT_ID.read_text(encoding="ascii").replace("-", ""))
+        return uuid.UUID(_BOOT_ID.read_text(encoding="ascii").strip()).bytes
     except (OSError, ValueError):
         return os.urandom(16)  # anchors then hold for this process alone
