@@ -31,6 +31,7 @@ def silent_node() -> Iterator[str]:
 
 def write_home(folder: Path, node: str, samples: Literal["slot", "all"], started_s: int) -> Path:
     """Write what an agent needs into a folder; gives its configuration. The freezer has been running since `started_s`."""
+    folder = folder.resolve()  # what a configuration names is looked for beside it
     write_building(folder / "building.json", Building({"freezer": FreezerSpec(start_s=started_s)}))
     FileKeyStore.create(folder / "freezer.key")
     config = AgentConfig(
