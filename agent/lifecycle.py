@@ -13,7 +13,7 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from agent.appliances.base import Drivers, MissingAbility
 from agent.appliances.table import appliance_of, rules_of
@@ -34,8 +34,6 @@ from agent.line.proving import Counters, Prover
 from agent.line.recovering import STANDING, Recovery, restore
 from agent.line.sealing import Sealer
 from agent.metering import MeterState, SlotMeter
-from agent.metrics.figures import AgentFigures
-from agent.metrics.writing import MetricsWriter
 from agent.observing import Observer
 from agent.status import Status
 from agent.time.deviceclock import DeviceClock
@@ -49,7 +47,6 @@ from agent.time.system import boot_id_of_machine
 from agent.trade.market import MarketDesk
 from agent.trade.orders import OwnOrders
 from agent.trade.positions import Positions, Unsettled
-from agent.trade.posting import Poster, PriceSource
 from agent.trade.registry import Registration
 from agent.trade.timetable import Timetable
 from agent.trade.trading import Trader
@@ -59,6 +56,10 @@ from lightclient.store import LightStore, MemoryStore
 from lightclient.transport import Transport
 from lightclient.wire import device_id
 from storeforward.journal import Journal
+
+if TYPE_CHECKING:  # what few agents need is loaded where it is needed
+    from agent.metrics.figures import AgentFigures
+    from agent.trade.posting import Poster
 
 _log = logging.getLogger(__name__)
 
@@ -173,6 +174,8 @@ class Agent:
             self._damage = damage = Damage(journal, self.config.journal, public_key, sealer, clock, status, self._repaired)
         own, unsettled = OwnOrders(), Unsettled(duration_s)
         if kind is Kind.UTILITY:
+            from agent.trade.posting import Poster, PriceSource
+
             source = self._drivers.get(PRICES)
             if not isinstance(source, PriceSource):
                 raise MissingAbility(PRICES, PriceSource.__name__)
@@ -251,6 +254,8 @@ class Agent:
                 tasks.create_task(self._forwarder.run(), name=f"{self.name}: forward")
                 tasks.create_task(self._damage.repair(), name=f"{self.name}: take back")
                 if (told := self.config.metrics) is not None:
+                    from agent.metrics.writing import MetricsWriter
+
                     writer = MetricsWriter(self.name, told.file, told.every_s, self.journal, self.time, self._figures)
                     tasks.create_task(writer.run(), name=f"{self.name}: metrics")
                 if self._poster is not None:
@@ -276,6 +281,8 @@ class Agent:
         await self._stack.aclose()
 
     def _figures(self) -> AgentFigures:
+        from agent.metrics.figures import AgentFigures
+
         now = self.time.now()
         return AgentFigures(
             troubles=self.status.snapshot().keys(),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from storeforward.items import Mark, NewItem, Renewal
-from storeforward.records import NewRecord, RecordRef, Stream
-from storeforward.salvage import SalvagedRecord
+from storeforward.records import NewRecord, RecordRef, SalvagedRecord, Stream
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,7 @@ from storeforward.files import condemn, is_condemned, set_aside, sync_folder
 from storeforward.items import LAST_OPEN, Item, ItemState, Priority
 from storeforward.migrations import migrate
 from storeforward.options import JournalOptions
-from storeforward.records import Chain, Record, RecordRef, StoredRecord, Stream, record_hash
-from storeforward.salvage import SalvagedRecord
+from storeforward.records import Chain, Record, RecordRef, SalvagedRecord, StoredRecord, Stream, record_hash
 from storeforward.sqlitefile import PAGE_BYTES
 
 _log = logging.getLogger(__name__)

@@ -116,6 +116,23 @@ class StoredRecord:
         return RecordRef(self.record.seq, record_hash(self.data))
 
 
+@dataclass(frozen=True, slots=True)
+class SalvagedRecord:
+    """A record of another time of this journal, with its original bytes and signature. `origin`: the file it was found in."""
+
+    record: Record
+    data: bytes
+    signature: bytes | None
+    proven_height: int | None
+    """None also where it is not known any more."""
+    origin: str
+
+    @property
+    def record_hash(self) -> bytes:
+        """Its name."""
+        return record_hash(self.data)
+
+
 @dataclass(slots=True)
 class Chain:
     """The next sequence number and the heads of both hash chains."""

@@ -23,7 +23,7 @@ import msgpack
 
 from storeforward.findings import Findings
 from storeforward.items import LAST_OPEN, Item, ItemState, Priority
-from storeforward.records import VERSION, Record, Stream, record_hash
+from storeforward.records import VERSION, Record, SalvagedRecord, Stream, record_hash
 from storeforward.signatures import SIGNATURE_BYTES, Verify
 from storeforward.sqlitefile import Read, Row, SqliteFile, is_sound
 
@@ -31,23 +31,6 @@ _RECORD_COLUMNS: Final = 5
 _SAMPLE_COLUMNS: Final = 2
 _ITEM_COLUMNS: Final = 14
 _UNDECIDED: Final = frozenset((*(state for state in ItemState if state <= LAST_OPEN), ItemState.REFUSED))
-
-
-@dataclass(frozen=True, slots=True)
-class SalvagedRecord:
-    """A record of another time of this journal, with its original bytes and signature. `origin`: the file it was found in."""
-
-    record: Record
-    data: bytes
-    signature: bytes | None
-    proven_height: int | None
-    """None also where it is not known any more."""
-    origin: str
-
-    @property
-    def record_hash(self) -> bytes:
-        """Its name."""
-        return record_hash(self.data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,7 @@ from storeforward.items import LAST_OPEN, Item
 from storeforward.itemtable import ItemTable, Moved, Renewed
 from storeforward.metrics import Metrics, read_oldest_unsent
 from storeforward.options import JournalOptions
-from storeforward.records import Chain, NewRecord, RecordRef, Stream, record_hash
-from storeforward.salvage import SalvagedRecord
+from storeforward.records import Chain, NewRecord, RecordRef, SalvagedRecord, Stream, record_hash
 from storeforward.sqlitefile import PAGE_BYTES
 from storeforward.upkeep import Upkeep
 

@@ -16,9 +16,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
+from agent.config import JournalConfig
 from agent.journaling import entries
+from agent.line.damage import NUMBERS_USED
 from agent.line.sealing import NEVER, Sealer
 from agent.line.unnumbered import UNNUMBERED
 from agent.vocabulary import SlotEnergy
@@ -29,15 +31,16 @@ from storeforward.errors import DuplicateItem
 from storeforward.findings import Findings
 from storeforward.items import Item, ItemState, NewItem
 from storeforward.journal import Journal
-from storeforward.records import Stream, record_hash
-from storeforward.salvage import SalvagedRecord, opened
+from storeforward.records import SalvagedRecord, Stream, record_hash
+from storeforward.salvage import opened
 from storeforward.signatures import Verify
 
-NUMBERS_USED: Final = "numbers used"
-"""Named value of the journal: the highest sequence number that a damaged one is known to have used."""
 PAGE: Final = 200
 """Records stored at a time, so that the agent's own do not wait long."""
 HISTORY_SLOTS: Final = 10_000
+SHARE: Final = 4
+"""Records of damaged files may take one part in so many of the journal's bound."""
+MIB: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,12 @@ class Limits:
 
     bytes: int | None = None
     samples: bool = False
+
+    @classmethod
+    def of(cls, config: JournalConfig, *, samples: bool = False, used_bytes: int = 0) -> Self:
+        """What a journal may keep of damaged files, beyond what it keeps of them already."""
+        most = config.max_mib * MIB // SHARE
+        return cls(max(0, most - used_bytes) if most else None, samples)
 
 
 @dataclass(slots=True)

@@ -16,7 +16,6 @@ from agent.clock import now_s
 from agent.config import JournalConfig
 from agent.journaling import entries
 from agent.journaling.recording import METER_STATE
-from agent.journaling.salvaging import NUMBERS_USED, Limits, take_back
 from agent.line.sealing import Sealer
 from agent.observing import Observer
 from agent.status import Status, Trouble
@@ -35,15 +34,8 @@ DAMAGE: Final = "damage"
 """What the event is about that tells of it."""
 UNDATED: Final = 0
 """Time of an event that must be told, though nobody may know the time."""
-SHARE: Final = 4
-"""Records of damaged files may take one part in so many of the journal's bound."""
-MIB: Final = 1024 * 1024
-
-
-def limits(config: JournalConfig, *, samples: bool = False, used_bytes: int = 0) -> Limits:
-    """How much of damaged files the journal may keep, beyond what it keeps of them already."""
-    most = config.max_mib * MIB // SHARE
-    return Limits(max(0, most - used_bytes) if most else None, samples)
+NUMBERS_USED: Final = "numbers used"
+"""Named value of the journal: the highest sequence number that a damaged one is known to have used."""
 
 
 def remembered(values: Mapping[str, bytes]) -> dict[str, str]:
@@ -106,10 +98,14 @@ class Damage:
 
     async def repair(self) -> None:
         """Take back what the damaged files hold. One that cannot be read, or for which there is no room, holds nobody up."""
+        if not self._waiting:
+            return
+        from agent.journaling.salvaging import Limits, take_back  # only here: most agents never have a damaged journal
+
         for damaged in self._waiting:
             name = identity(damaged)
             try:
-                share = limits(self._config, used_bytes=await self._journal.salvaged_bytes())
+                share = Limits.of(self._config, used_bytes=await self._journal.salvaged_bytes())
                 taken = await take_back(self._journal, damaged, self._sealer, self._verify, share)
                 await remember(self._journal, damaged, taken.text)
             except (OSError, StorageFailed) as error:
@@ -119,10 +115,9 @@ class Damage:
             self._told[name] = taken.text
             _log.warning("journal %s: of %s: %s", self._journal.path, damaged.name, taken.text)
             self._continue(list(taken.energies))
-        if self._waiting:
-            self.is_repaired = True
-            self._tell()
-            self._repaired()
+        self.is_repaired = True
+        self._tell()
+        self._repaired()
 
     def _continue(self, energies: list[SlotEnergy]) -> None:
         """Registers never fall below the newest one that was signed, unless a slot was measured from lower ones meanwhile."""

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent.journaling import entries
-from agent.journaling.salvaging import NUMBERS_USED, Limits, TakenBack, take_back
+from agent.journaling.salvaging import Limits, TakenBack, take_back
+from agent.line.damage import NUMBERS_USED
 from agent.line.sealing import NEVER, Sealer
 from agent.vocabulary import SlotEnergy
 from lightclient.messages import CancelOrder, Message, Notice, OpenReading

@@ -17,8 +17,8 @@ from storeforward.changes import Changes
 from storeforward.findings import Findings
 from storeforward.items import Item, ItemState, Mark, Priority
 from storeforward.options import JournalOptions
-from storeforward.records import Record, Stream
-from storeforward.salvage import Salvage, SalvagedRecord, opened
+from storeforward.records import Record, SalvagedRecord, Stream
+from storeforward.salvage import Salvage, opened
 from storeforward.signatures import verifier
 from storeforward.sqlitefile import PAGE_BYTES, SqliteFile
 from tests.storeforward.kit import DEVICE, KEY, energy, item, marks, power_cut, record, run

@@ -11,9 +11,9 @@ from agent.clock import SystemClock
 from agent.config import AgentConfig
 from agent.journaling import entries
 from agent.journaling.opening import open_journal
-from agent.journaling.salvaging import TakenBack, take_back
+from agent.journaling.salvaging import Limits, TakenBack, take_back
 from agent.keystore import FileKeyStore
-from agent.line.damage import UNDATED, limits, remember
+from agent.line.damage import UNDATED, remember
 from agent.line.sealing import NEVER, Sealer
 from agent.vocabulary import SlotEnergy
 from lightclient.messages import Notice, OpenReading
@@ -47,7 +47,7 @@ async def salvage(config: AgentConfig, damaged: Sequence[Path], samples: bool, a
                 ExitCode.PRECONDITION, f"no damaged file stands beside {journal.path}", "nothing is to be done; or name a file"
             )
         for file in files:
-            share = limits(config.journal, samples=samples, used_bytes=await journal.salvaged_bytes())
+            share = Limits.of(config.journal, samples=samples, used_bytes=await journal.salvaged_bytes())
             taken = await take_back(journal, file, sealer, verifier(keystore.public_key()), share)
             await remember(journal, file, taken.text)
             emit(_report(file, taken), _in_words(file, taken), as_json)

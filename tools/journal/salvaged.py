@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from storeforward.database import read_salvaged
-from storeforward.salvage import SalvagedRecord
+from storeforward.records import SalvagedRecord
 
 PAGE: Final = 500
 
