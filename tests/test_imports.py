@@ -85,10 +85,53 @@ def test_a_forbidden_import_would_be_seen(tmp_path: Path) -> None:
     assert [(line, allows(MAY_IMPORT["drivers"], name)) for line, name in imported(culprit)] == [(2, False)]
 
 
-def test_an_agent_starts_without_anything_heavy() -> None:
-    """What the import statements of others drag in counts too: look at a process that is ready to run an agent."""
-    program = "import sys, agent.lifecycle, drivers.registry, drivers.simulated.battery; print(*sys.modules)"
+def loaded_by(imports: str) -> set[str]:
+    """The modules that a fresh process holds after some imports."""
+    program = f"import sys\n{imports}\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
-    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    return set(done.stdout.split())
+
+
+def packages_of(modules: set[str]) -> set[str]:
+    """Their top-level names. Those with an underscore are private to the interpreter, a library or this environment."""
+    return {top for name in modules if not (top := name.split(".")[0]).startswith("_")}
+
+
+STANDS_ON = """
+import argparse, asyncio, ctypes, json, logging, sqlite3, tomllib
+import msgpack, websockets.asyncio.client
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+"""
+"""What every agent is built on, with all that these load themselves."""
+AN_AGENT = "import tools.cli, tools.agent_command"
+BESIDE_IT = {"agent", "drivers", "glob", "lightclient", "queue", "storeforward", "strategies", "tools"}
+"""What an agent's process may have loaded beside that, before it knows its kind and its drivers. Every name costs each device
+memory (docs/agent.md): load what is rarely needed where it is needed."""
+INSTALLED = {"cryptography", "cython_runtime", "msgpack", "websockets"}
+"""What pip installs and the agent may have loaded. The second is a name that msgpack makes."""
+
+
+def test_an_agent_loads_nothing_beside_what_it_stands_on() -> None:
+    """What the import statements of others drag in counts too: look at a process that is ready to run an agent."""
+    stands_on, loaded = packages_of(loaded_by(STANDS_ON)), packages_of(loaded_by(AN_AGENT))
     assert "agent" in loaded
-    assert not loaded & TOO_HEAVY_FOR_THE_DEVICE
+    assert loaded - stands_on <= BESIDE_IT
+    assert {name for name in loaded if name not in sys.stdlib_module_names} <= INSTALLED | BESIDE_IT
+
+
+@pytest.mark.parametrize("slip", ["difflib", "xml.etree.ElementTree", "pytest"])
+def test_a_module_too_much_would_be_seen(slip: str) -> None:
+    loaded = packages_of(loaded_by(f"{AN_AGENT}, {slip}"))
+    assert loaded - packages_of(loaded_by(STANDS_ON)) - BESIDE_IT
+
+
+def test_an_agent_loads_what_few_agents_need_when_it_is_needed() -> None:
+    loaded = loaded_by(f"{AN_AGENT}, agent.appliances.battery")
+    assert "strategies.battery" in loaded
+    for kind in ("base_load", "ev", "freezer", "solar", "utility", "washer"):
+        assert not {f"strategies.{kind}", f"agent.appliances.{kind}"} & loaded
+    for module in ("agent.trade.posting", "agent.journaling.salvaging", "storeforward.salvage", "agent.metrics"):
+        assert module not in loaded
+    for folder in ("drivers.simulated", "tools.fullnode", "tools.light", "tools.society"):
+        assert folder not in loaded
