@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 DAYS   ?= 2
-BENCHES := ledger node lightclient storeforward race
+BENCHES := ledger node lightclient storeforward race footprint
 
 .DEFAULT_GOAL := help
 .PHONY: help demo story test lint bench soak-storeforward clean $(BENCHES:%=bench-%)

@@ -1,6 +1,6 @@
 """What an agent's process tells the C library about memory. With another library than glibc it does nothing.
 
-Together they keep 0.9 MB, of which no use would be made (`make bench-footprint`).
+Together they save 0.9 MiB (`make bench-footprint`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Which adapter and which rules belong to a kind of appliance. A new kind is a module and a row here.
 
 Like a driver's module, one of these is loaded when it is asked for: an agent has one kind, and the strategies of all others
-would take half a megabyte of its memory.
+would take half a MiB of its memory.
 """
 
 from __future__ import annotations
