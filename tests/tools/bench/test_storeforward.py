@@ -21,6 +21,7 @@ from tools.bench.storeforward_memory import memory_rows
 from tools.bench.storeforward_outbox import drain_rows, slot_rows
 from tools.bench.storeforward_peers import PEERS, Peer, PeerFailed, Work, durability, throughput
 from tools.bench.storeforward_rates import PRODUCERS, latency_rows, produce, rate_rows
+from tools.bench.storeforward_start import cold_start_rows
 from tools.society.virtualclock import run_virtual
 
 OURS = PEERS[0]
@@ -60,6 +61,13 @@ def test_commits_bytes_slots_and_backlogs(tmp_path: Path, monkeypatch: pytest.Mo
     if shutil.which("cc") or shutil.which("gcc"):
         shares = [bench.figures[name] for name in bench.figures if name.startswith("a flush 0.3 ms slower")]
         assert [unit for _, unit in shares] == ["%"] * 4
+
+
+def test_a_start_of_the_agent_is_timed_until_its_first_record(tmp_path: Path) -> None:
+    bench = Kept()
+    cold_start_rows(bench, tmp_path, starts=1)
+    assert all(value > 0 and unit == "ms" for value, unit in bench.figures.values())
+    assert len(bench.figures) == 2
 
 
 def test_memory_is_read_in_a_process_of_its_own_at_three_places(tmp_path: Path) -> None:
