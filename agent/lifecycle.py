@@ -169,7 +169,7 @@ class Agent:
         self._forwarder = forwarder = Forwarder(
             keeper, link, self.device_id, registration, clock, Pace(self.config.ledger.drain_per_s), self._back_online
         )
-        noticer = Noticer(keeper, sealer, timetable, clock, self.time, status, forwarder.kick)
+        noticer = Noticer(keeper, sealer, timetable, clock, self.time, forwarder.kick)
         with journal.must_make_sense():
             self._damage = damage = Damage(journal, self.config.journal, public_key, sealer, clock, status, self._repaired)
         own, unsettled = OwnOrders(), Unsettled(duration_s)

@@ -106,24 +106,25 @@ class Keeper:
 
     async def due(self, limit: int) -> list[Item]:
         """What is to be handed in now; nothing where the disk cannot be read."""
-        return await self._read(self._journal.outbox.due(limit))
+        return await self.read(self._journal.outbox.due(limit)) or []
 
     async def open_items(self) -> list[Item]:
         """What may be under way (of a long backlog the part next in line); nothing where the disk cannot be read."""
-        return await self._read(self._journal.outbox.open_items())
+        return await self.read(self._journal.outbox.open_items()) or []
 
     async def parked(self, limit: int) -> list[Item]:
         """What was handed in several times without a result, other items each time; nothing where the disk cannot be read."""
-        return await self._read(self._journal.outbox.parked(limit))
+        return await self.read(self._journal.outbox.parked(limit)) or []
 
-    async def _read(self, reading: Awaitable[list[Item]]) -> list[Item]:
+    async def read(self, reading: Awaitable[Found]) -> Found | None:
+        """What reading the journal brings; None where the disk cannot be read, which the status says. Raises JournalDamaged."""
         try:
             return await reading
         except JournalDamaged:
             raise
         except StorageFailed as error:
             self._status.set(Trouble.JOURNAL, str(error), now_s(self._clock))
-            return []
+            return None
 
     async def flush(self) -> None:
         """Store the marks that wait."""

@@ -26,7 +26,6 @@ from agent.vocabulary import Clock, SlotEnergy
 from lightclient.messages import OpenReading
 from lightclient.rfc3339 import format_ns
 from storeforward.boots import Between
-from storeforward.errors import JournalDamaged, StorageFailed
 from storeforward.items import NewItem, Priority
 from storeforward.records import NewRecord
 
@@ -140,13 +139,10 @@ class Recorder:
         for _ in range(PAGES_AT_ONCE):
             if not (redating.is_pending and self._time.is_anchored) or self._waiting:
                 return
-            try:
-                self._observer.take(await redating.step(self._keeper))
-            except JournalDamaged:
-                raise
-            except StorageFailed as error:
-                self._status.set(Trouble.JOURNAL, str(error), now_s(self._clock))
+            found = await self._keeper.read(redating.step(self._keeper))
+            if found is None:
                 return
+            self._observer.take(found)
             if not await self._store():
                 return
 

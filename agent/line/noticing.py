@@ -25,12 +25,10 @@ from agent.clock import NS_PER_S, now_s
 from agent.journaling.keeping import Keeper
 from agent.line.sealing import NEVER, Sealer
 from agent.line.unnumbered import UNNUMBERED
-from agent.status import Status, Trouble
 from agent.time.keeping import TimeKeeper
 from agent.trade.timetable import Timetable
 from agent.vocabulary import Clock
 from lightclient.messages import Notice
-from storeforward.errors import JournalDamaged, StorageFailed
 from storeforward.gaps import Gap
 from storeforward.items import NewItem
 from storeforward.records import RecordRef, StoredRecord, Stream
@@ -111,7 +109,6 @@ class Noticer:
         timetable: Timetable,
         clock: Clock,
         time: TimeKeeper,
-        status: Status,
         enqueued: Callable[[], None],
     ) -> None:
         self._keeper = keeper
@@ -119,7 +116,6 @@ class Noticer:
         self._timetable = timetable
         self._clock = clock
         self._time = time
-        self._status = status
         self._enqueued = enqueued
 
     async def tell(self) -> bool:
@@ -137,7 +133,7 @@ class Noticer:
             return False
         if edge_s // NOTICE_EVERY_S == told.edge_s // NOTICE_EVERY_S:
             return False
-        news = await self._read(told)
+        news = await self._keeper.read(self._read(told))
         return news is not None and await self._store(told, news, edge_s)
 
     async def _begin(self, told: Told | None, edge_s: int) -> None:
@@ -147,23 +143,17 @@ class Noticer:
         await self._keeper.store(values=[(NOTICED, Told(edge_s, before.seq, before.evicted).encode())])
 
     async def _read(self, told: Told) -> News | None:
-        """What is new; None where nothing is, or where it cannot be read now."""
+        """What is new; None where nothing is, or where it cannot be told now. Raises StorageFailed."""
         journal = self._keeper.journal
-        try:
-            before = await journal.read_records(Stream.GAP, limit=MOST_GAPS)
-            events, newest = 0, None
-            async for stored in journal.all_records(Stream.EVENT, told.seq):
-                events, newest = events + 1, stored
-            gaps = await journal.read_records(Stream.GAP, limit=MOST_GAPS)
-            if list(map(_seq, gaps)) != list(map(_seq, before)):
-                return None  # what went while the events were read may be counted twice or not at all: at the next edge
-            with journal.must_make_sense():  # the journal has read all gaps before, or written them itself
-                return find_news(told, events, newest, gaps)
-        except JournalDamaged:
-            raise
-        except StorageFailed as error:
-            self._status.set(Trouble.JOURNAL, str(error), now_s(self._clock))
-        return None
+        before = await journal.read_records(Stream.GAP, limit=MOST_GAPS)
+        events, newest = 0, None
+        async for stored in journal.all_records(Stream.EVENT, told.seq):
+            events, newest = events + 1, stored
+        gaps = await journal.read_records(Stream.GAP, limit=MOST_GAPS)
+        if list(map(_seq, gaps)) != list(map(_seq, before)):
+            return None  # what went while the events were read may be counted twice or not at all: at the next edge
+        with journal.must_make_sense():  # the journal has read all gaps before, or written them itself
+            return find_news(told, events, newest, gaps)
 
     async def _store(self, told: Told, news: News, edge_s: int) -> bool:
         """Put the notice of the slot that just ended into the outbox, and note that it has told, both or neither."""

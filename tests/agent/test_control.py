@@ -166,7 +166,7 @@ def bench(
                 observer,
                 keeper,
                 sealer,
-                Noticer(keeper, sealer, timetable, clock, time, status, lambda: None),
+                Noticer(keeper, sealer, timetable, clock, time, lambda: None),
                 clock,
                 time,
                 status,

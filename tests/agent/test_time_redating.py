@@ -130,7 +130,7 @@ async def started(
         observer.history.extend(entries.decode_energy(stored.record.body) for stored in slots)
         redating.restore(journal.values.get(UNDATED_AFTER), journal.found_seq, anchors, observer.measured_until_ns)
         sealer = Sealer("kit", bytes(20), KEY.sign)
-        noticer = Noticer(keeper, sealer, Timetable(D, 60), device_clock, time, status, lambda: None)
+        noticer = Noticer(keeper, sealer, Timetable(D, 60), device_clock, time, lambda: None)
         recorder = Recorder(
             observer,
             keeper,

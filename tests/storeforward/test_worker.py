@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
@@ -14,12 +14,12 @@ from tests.storeforward.kit import run
 from tools.society.virtualclock import VirtualClock
 
 
-def in_both_loops(main: Callable[[Worker], object]) -> None:
+def in_both_loops(main: Callable[[Worker], Awaitable[None]]) -> None:
     """With asyncio's own loop, and with one that has its own way with threads."""
 
     async def body(clock: VirtualClock | None) -> None:
         with Worker("worker", asyncio.get_running_loop()) as worker:
-            await main(worker)  # type: ignore[misc]
+            await main(worker)
 
     asyncio.run(body(None))
     run(body)

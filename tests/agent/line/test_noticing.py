@@ -74,7 +74,7 @@ class Bench:
         self.clock = clock or self.hand
         sealer, self.time = Sealer("society-1", DEVICE, KEY.sign), time_keeper(self.clock, self.status)
         keeper = Keeper(journal, self.clock, self.status)
-        self.noticer = Noticer(keeper, sealer, Timetable(SLOT_S, 300), self.clock, self.time, self.status, self._kick)
+        self.noticer = Noticer(keeper, sealer, Timetable(SLOT_S, 300), self.clock, self.time, self._kick)
 
     def _kick(self) -> None:
         self.kicks += 1
